@@ -2,5 +2,14 @@
 //!
 //! Invariant: nothing here knows a framework, a socket, a file or the time of day.
 
+pub mod diff;
+pub mod feed;
 pub mod kind;
+pub mod log;
 pub mod object;
+pub mod outbox;
+pub mod readiness;
+pub mod report;
+pub mod state;
+pub mod topic;
+pub mod wire;
