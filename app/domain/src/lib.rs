@@ -2,14 +2,21 @@
 //!
 //! Invariant: nothing here knows a framework, a socket, a file or the time of day.
 
+pub mod columns;
 pub mod diff;
+pub mod door;
 pub mod feed;
 pub mod kind;
 pub mod log;
 pub mod object;
 pub mod outbox;
 pub mod readiness;
+pub mod references;
 pub mod report;
+pub mod spec;
 pub mod state;
 pub mod topic;
 pub mod wire;
+
+#[cfg(test)]
+mod sample;
