@@ -1,1 +1,12 @@
-//! Under construction.
+//! What people see: pages, widgets, the live store and its link.
+//!
+//! The same components render on the server (`ssr`) and wake up in the browser (`hydrate`).
+//!
+//! Invariant: nothing here reads a cluster, a file or a database; pages ask [`api`], the server answers
+//! through the trait in `backend`.
+
+pub use domain;
+
+pub mod api;
+#[cfg(feature = "ssr")]
+pub mod backend;

@@ -194,7 +194,12 @@ mod tests {
 
     #[test]
     fn cells_keep_their_type_on_the_wire() {
-        let cells = vec![Cell::Flag(true), Cell::Number(65100), Cell::Text("true".into()), Cell::List(vec!["a".into()])];
+        let cells = vec![
+            Cell::Flag(true),
+            Cell::Number(65100),
+            Cell::Text("true".into()),
+            Cell::List(vec!["a".into()]),
+        ];
         let text = serde_json::to_string(&cells).unwrap();
         assert_eq!(text, r#"[true,65100,"true",["a"]]"#);
         assert_eq!(serde_json::from_str::<Vec<Cell>>(&text).unwrap(), cells);
