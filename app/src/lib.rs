@@ -5,8 +5,15 @@
 //! Invariant: nothing here reads a cluster, a file or a database; pages ask [`api`], the server answers
 //! through the trait in `backend`.
 
+pub use answer::StatusHook;
 pub use domain;
+pub use router::App;
+pub use shell::shell;
 
+mod answer;
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
+pub mod page;
+pub mod router;
+pub mod shell;

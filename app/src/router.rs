@@ -1,0 +1,28 @@
+//! The routes, and the component that both ends start from.
+//!
+//! Invariant: a route names a page; what the page shows is decided there.
+
+use leptos::prelude::*;
+use leptos_meta::provide_meta_context;
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+use crate::page::{fabric::FabricPage, missing::Missing, object::ObjectView, overview::OverviewPage};
+
+/// The whole app. The server renders it inside [`crate::shell()`], the browser wakes it up in `body`.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Router>
+            <Routes fallback=|| view! { <Missing what="page"/> }>
+                <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
+                <Route path=path!("/f/:fabric") view=FabricPage ssr=SsrMode::Async/>
+                <Route path=path!("/f/:fabric/:plural/:namespace/:name") view=ObjectView ssr=SsrMode::Async/>
+            </Routes>
+        </Router>
+    }
+}
