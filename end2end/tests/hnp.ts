@@ -61,6 +61,7 @@ export class Hnp {
       return new Hnp(url, home, child, output);
     } catch (error) {
       child.kill('SIGKILL');
+      if (options.home === undefined) rmSync(home, { recursive: true, force: true });
       throw new Error(`${(error as Error).message}\n--- its output:\n${output.join('')}`);
     }
   }
