@@ -15,6 +15,7 @@ pub mod references;
 pub mod report;
 pub mod spec;
 pub mod state;
+pub mod time;
 pub mod topic;
 pub mod wire;
 
