@@ -78,9 +78,8 @@ unit: ## unit, property and integration tests (ARGS=name)
 doctest: ## the examples in the documentation
 	@$(STEP) -t doctest cargo test --doc --no-fail-fast $(LOCKED) $(NATIVE)
 
-doc: export RUSTDOCFLAGS = -D warnings
 doc: ## the code's documentation, broken links refused (target/doc)
-	@$(STEP) doc cargo doc --no-deps $(LOCKED) $(NATIVE)
+	@$(STEP) doc env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps $(LOCKED) $(NATIVE)
 
 client: ## build the browser's half into target/site
 	@$(STEP) client node frontend/build.mjs --profile $(CLIENT_PROFILE) --out "$(SITE)"
