@@ -17,3 +17,4 @@ pub mod backend;
 pub mod page;
 pub mod router;
 pub mod shell;
+pub mod live;

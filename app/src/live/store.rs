@@ -1,0 +1,417 @@
+//! What is followed and held, and the signals that show it. Pure but for the signals: no clock, no socket.
+//!
+//! The link takes each frame as it comes; what came of it waits here until [`Store::flush`].
+//!
+//! Invariant: what waits is bounded by the number of keys, not by the rate: a newer delta replaces an
+//! older one of its key; [`Store`] sets no signal itself, it hands out [`News`] to be told after the lock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use domain::{
+    topic::{Selection, Topic as TopicName},
+    wire::{
+        ClientFrame, Cursor, Item, ServerFrame, Want,
+        ledger::{Delta, Held, Ledger, Phase},
+        link::{Input, Link, Output, Status},
+    },
+};
+use leptos::prelude::*;
+
+use super::news::{EventListener, GapListener, News, TopicNews};
+
+/// How this client names itself in the server's log.
+const CLIENT: &str = concat!("web/", env!("CARGO_PKG_VERSION"));
+
+/// What the driver has to do, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Order {
+    /// Open a socket.
+    Dial,
+    /// Drop the socket.
+    HangUp,
+    /// Send a frame.
+    Send(ClientFrame),
+}
+
+/// Called with each batch of one topic.
+pub(super) type DeltaListener = Arc<dyn Fn(&[Delta]) + Send + Sync>;
+
+/// The signals of one topic.
+struct Cell {
+    phase: ArcRwSignal<Phase>,
+    changed: ArcRwSignal<u64>,
+    /// Readers and signal of each key that is read.
+    entries: BTreeMap<String, (usize, ArcRwSignal<Option<Held>>)>,
+    listeners: BTreeMap<u64, DeltaListener>,
+}
+
+/// What came and was not told yet.
+#[derive(Default)]
+struct Batch {
+    deltas: BTreeMap<String, BTreeMap<String, Delta>>,
+    events: Vec<(String, serde_json::Value)>,
+    gaps: Vec<(String, u64, u64)>,
+    refused: Option<String>,
+    /// Oldest watch delivery among the changes, Unix milliseconds.
+    stamp: Option<i64>,
+}
+
+/// See the module.
+pub(super) struct Store {
+    link: Link,
+    next_id: u64,
+    followers: BTreeMap<String, Vec<(u64, Want)>>,
+    asked: BTreeMap<String, Want>,
+    orders: VecDeque<Order>,
+    batch: Batch,
+    cells: BTreeMap<String, Cell>,
+    known: BTreeSet<String>,
+    on_event: BTreeMap<u64, EventListener>,
+    on_gap: BTreeMap<u64, GapListener>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            link: Link::new(CLIENT),
+            next_id: 0,
+            followers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            orders: VecDeque::new(),
+            batch: Batch::default(),
+            cells: BTreeMap::new(),
+            known: BTreeSet::new(),
+            on_event: BTreeMap::new(),
+            on_gap: BTreeMap::new(),
+        }
+    }
+}
+
+impl Store {
+    /// A number that nobody else has.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Takes one step of the link. What is to be done waits in [`Store::orders`], what is to be told in [`Store::flush`].
+    pub(super) fn step(&mut self, now: u64, jitter: u64, input: Input) {
+        if let Input::Frame(frame) = &input
+            && let ServerFrame::Ch { ms, .. } = &**frame
+            && let Some(stamp) = ms.first()
+        {
+            self.batch.stamp = Some(self.batch.stamp.map_or(*stamp, |old| old.min(*stamp)));
+        }
+        for output in self.link.step(now, jitter, input) {
+            self.gather(output);
+        }
+    }
+
+    fn gather(&mut self, output: Output) {
+        match output {
+            Output::Dial => self.orders.push_back(Order::Dial),
+            Output::HangUp => self.orders.push_back(Order::HangUp),
+            Output::Send(frame) => self.orders.push_back(Order::Send(frame)),
+            Output::Changed(topic, deltas) => {
+                self.batch
+                    .deltas
+                    .entry(topic)
+                    .or_default()
+                    .extend(deltas.into_iter().map(|delta| (key_of(&delta).to_owned(), delta)));
+            }
+            Output::Synced(topic) => {
+                self.batch.deltas.entry(topic).or_default();
+            }
+            Output::Event(topic, _, envelope) => self.batch.events.push((topic, envelope)),
+            Output::Gap(topic, from, to) => self.batch.gaps.push((topic, from, to)),
+            Output::Refused(message) => self.batch.refused = Some(message),
+        }
+    }
+
+    /// Takes what the driver has to do.
+    pub(super) fn orders(&mut self) -> VecDeque<Order> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// When the link wants [`Input::Timeout`], Unix milliseconds.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.link.deadline()
+    }
+
+    /// What the pill shows.
+    pub(super) fn status(&self, now: u64) -> Status {
+        self.link.status(now)
+    }
+
+    /// Whether something waits to be told.
+    pub(super) fn has_news(&self) -> bool {
+        let batch = &self.batch;
+        !batch.deltas.is_empty()
+            || !batch.events.is_empty()
+            || !batch.gaps.is_empty()
+            || batch.refused.is_some()
+    }
+
+    /// Takes the oldest watch delivery since the last call, Unix milliseconds.
+    pub(super) fn take_stamp(&mut self) -> Option<i64> {
+        self.batch.stamp.take()
+    }
+
+    /// Takes everything that waits to be told.
+    pub(super) fn flush(&mut self) -> News {
+        let stamp = self.batch.stamp;
+        let batch = std::mem::replace(&mut self.batch, Batch { stamp, ..Batch::default() });
+        let mut news = News {
+            refused: batch.refused,
+            gaps: batch.gaps,
+            on_event: self.on_event.values().cloned().collect(),
+            on_gap: self.on_gap.values().cloned().collect(),
+            ..News::default()
+        };
+        for (topic, deltas) in batch.deltas {
+            let deltas = deltas.into_values().collect();
+            news.topics.extend(self.topic_news(&topic, deltas));
+        }
+        news.events = batch
+            .events
+            .into_iter()
+            .filter_map(|(topic, envelope)| Some((topic, serde_json::from_value(envelope).ok()?)))
+            .collect();
+        news.known = self.newly_known();
+        news
+    }
+
+    fn newly_known(&mut self) -> Option<BTreeSet<String>> {
+        let same = self.link.ledgers().map(|(topic, _)| topic).eq(self.known.iter());
+        if same {
+            return None;
+        }
+        self.known = self.link.ledgers().map(|(topic, _)| topic.to_owned()).collect();
+        Some(self.known.clone())
+    }
+
+    /// What the signals of a topic are to be told; none if nobody reads it.
+    fn topic_news(&self, topic: &str, deltas: Vec<Delta>) -> Option<TopicNews> {
+        let cell = self.cells.get(topic)?;
+        let entries = deltas
+            .iter()
+            .filter_map(|delta| {
+                let (_, signal) = cell.entries.get(key_of(delta))?;
+                let value = match delta {
+                    Delta::Put(_, held) => Some(held.clone()),
+                    Delta::Gone(_) => None,
+                };
+                Some((signal.clone(), value))
+            })
+            .collect();
+        Some(TopicNews {
+            deltas,
+            listeners: cell.listeners.values().cloned().collect(),
+            entries,
+            phase: (cell.phase.clone(), self.phase(topic)),
+            changed: cell.changed.clone(),
+        })
+    }
+
+    /// Follows from now on; returns what the link must be told.
+    pub(super) fn follow(&mut self, id: u64, want: Want) -> Vec<Input> {
+        self.followers.entry(want.topic.clone()).or_default().push((id, want));
+        self.reconcile()
+    }
+
+    /// Follows no longer; returns what the link must be told.
+    pub(super) fn unfollow(&mut self, topic: &str, id: u64) -> Vec<Input> {
+        if let Some(followers) = self.followers.get_mut(topic) {
+            followers.retain(|(other, _)| *other != id);
+            if followers.is_empty() {
+                self.followers.remove(topic);
+            }
+        }
+        self.reconcile()
+    }
+
+    /// Compares what is followed with what the link was asked for. The newest follower of a topic decides how.
+    fn reconcile(&mut self) -> Vec<Input> {
+        let wildcards: Vec<Want> = self
+            .followers
+            .values()
+            .filter_map(|followers| followers.last())
+            .map(|(_, want)| want.clone())
+            .filter(|want| want.topic.contains('*'))
+            .collect();
+        let covered = |want: &Want| wildcards.iter().any(|wildcard| covers(wildcard, want));
+        let mut inputs = Vec::new();
+        for (topic, followers) in &self.followers {
+            let Some((_, want)) = followers.last() else { continue };
+            let known = self.asked.get(topic);
+            if known != Some(want) && !(known.is_none() && covered(want)) {
+                self.asked.insert(topic.clone(), want.clone());
+                inputs.push(Input::Subscribe(want.clone()));
+            }
+        }
+        let gone: Vec<String> = self
+            .asked
+            .iter()
+            .filter(|(topic, want)| !self.followers.contains_key(*topic) && !covered(want))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in gone {
+            self.asked.remove(&topic);
+            self.batch.deltas.entry(topic.clone()).or_default();
+            inputs.push(Input::Unsubscribe(topic));
+        }
+        inputs
+    }
+
+    /// Takes over a topic that the server rendered, unless it is followed already.
+    pub(super) fn seed(&mut self, topic: &str, at: Cursor, items: Vec<Item>) -> News {
+        let followed = self.asked.contains_key(topic)
+            || (self.link.ledger(topic).is_some()
+                && self.asked.values().any(|want| covers(want, &Want::rows(topic))));
+        if followed {
+            return News::default();
+        }
+        let ledger = Ledger::seeded(at, items);
+        let deltas =
+            ledger.held().iter().map(|(key, held)| Delta::Put(key.clone(), held.clone())).collect();
+        self.link.seed(topic, ledger);
+        News {
+            topics: self.topic_news(topic, deltas).into_iter().collect(),
+            known: self.newly_known(),
+            ..News::default()
+        }
+    }
+
+    /// Takes over the place of a feed, unless it is followed already.
+    pub(super) fn seed_feed(&mut self, topic: &str, at: Cursor) {
+        let followed =
+            self.asked.values().any(|want| want.topic == topic || covers(want, &Want::rows(topic)));
+        if !followed {
+            self.link.seed_feed(topic, at);
+        }
+    }
+
+    fn phase(&self, topic: &str) -> Phase {
+        self.link.ledger(topic).map_or(Phase::Loading, Ledger::phase)
+    }
+
+    /// Everything held of a topic.
+    pub(super) fn held(&self, topic: &str) -> &BTreeMap<String, Held> {
+        static NOTHING: BTreeMap<String, Held> = BTreeMap::new();
+        self.link.ledger(topic).map_or(&NOTHING, Ledger::held)
+    }
+
+    fn cell(&mut self, topic: &str) -> &mut Cell {
+        let phase = self.phase(topic);
+        self.cells.entry(topic.to_owned()).or_insert_with(|| Cell {
+            phase: ArcRwSignal::new(phase),
+            changed: ArcRwSignal::new(0),
+            entries: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+        })
+    }
+
+    /// The signal of a topic's phase.
+    pub(super) fn phase_signal(&mut self, topic: &str) -> ArcRwSignal<Phase> {
+        self.cell(topic).phase.clone()
+    }
+
+    /// The signal that counts a topic's batches.
+    pub(super) fn changed_signal(&mut self, topic: &str) -> ArcRwSignal<u64> {
+        self.cell(topic).changed.clone()
+    }
+
+    /// The signal of a key, with one more reader.
+    pub(super) fn entry_signal(&mut self, topic: &str, key: &str) -> ArcRwSignal<Option<Held>> {
+        let held = self.held(topic).get(key).cloned();
+        let entries = &mut self.cell(topic).entries;
+        let (readers, signal) =
+            entries.entry(key.to_owned()).or_insert_with(|| (0, ArcRwSignal::new(held)));
+        *readers += 1;
+        signal.clone()
+    }
+
+    /// One reader of a key less.
+    pub(super) fn drop_entry(&mut self, topic: &str, key: &str) {
+        let entries = &mut self.cell(topic).entries;
+        if let Some((readers, _)) = entries.get_mut(key) {
+            *readers -= 1;
+            if *readers == 0 {
+                entries.remove(key);
+            }
+        }
+    }
+
+    /// Adds a listener to a topic's batches.
+    pub(super) fn listen_deltas(&mut self, topic: &str, listener: DeltaListener) -> u64 {
+        let id = self.next_id();
+        self.cell(topic).listeners.insert(id, listener);
+        id
+    }
+
+    /// Takes it away.
+    pub(super) fn forget_deltas(&mut self, topic: &str, id: u64) {
+        self.cell(topic).listeners.remove(&id);
+    }
+
+    /// Adds a listener to the entries of feeds.
+    pub(super) fn listen_events(&mut self, listener: EventListener) -> u64 {
+        let id = self.next_id();
+        self.on_event.insert(id, listener);
+        id
+    }
+
+    /// Takes it away.
+    pub(super) fn forget_events(&mut self, id: u64) {
+        self.on_event.remove(&id);
+    }
+
+    /// Adds a listener to the gaps of feeds.
+    pub(super) fn listen_gaps(&mut self, listener: GapListener) -> u64 {
+        let id = self.next_id();
+        self.on_gap.insert(id, listener);
+        id
+    }
+
+    /// Takes it away.
+    pub(super) fn forget_gaps(&mut self, id: u64) {
+        self.on_gap.remove(&id);
+    }
+}
+
+fn key_of(delta: &Delta) -> &str {
+    match delta {
+        Delta::Put(key, _) | Delta::Gone(key) => key,
+    }
+}
+
+/// Whether a wildcard brings all that a want of one topic asks for.
+fn covers(wildcard: &Want, want: &Want) -> bool {
+    let plain = |want: &Want| want.labels.is_none() && want.keys.is_none();
+    let (Ok(selection), Ok(topic)) =
+        (wildcard.topic.parse::<Selection>(), want.topic.parse::<TopicName>())
+    else {
+        return false;
+    };
+    selection.is_wildcard()
+        && selection.matches(&topic)
+        && wildcard.view == want.view
+        && plain(wildcard)
+        && plain(want)
+}
+
+/// The topics among the known that a selection selects.
+pub(super) fn selected(known: &BTreeSet<String>, selection: &str) -> Vec<TopicName> {
+    let Ok(selection) = selection.parse::<Selection>() else { return Vec::new() };
+    known
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .filter(|topic| selection.matches(topic))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
