@@ -50,7 +50,12 @@ const problems = [];
 const problem = (text) => problems.push(text);
 
 function cargo(...args) {
-  return execFileSync('cargo', args, { encoding: 'utf8', maxBuffer: 256 << 20, stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    return execFileSync('cargo', args, { encoding: 'utf8', maxBuffer: 256 << 20, stdio: ['ignore', 'pipe', 'inherit'] });
+  } catch (failure) {
+    console.error(`error: cannot ask cargo about the crates; cause: cargo ${args[0]} ended with code ${failure.status ?? failure.code}; try: cargo ${args[0]} by hand; where it speaks of the lock file, commit Cargo.lock`);
+    process.exit(2);
+  }
 }
 
 function metadata() {

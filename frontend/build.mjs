@@ -123,7 +123,7 @@ function optimiser() {
 /** cargo, wasm-bindgen and wasm-opt. Returns the folder that holds hnp.js, hnp_bg.wasm and snippets/. */
 function buildClient(options) {
   run('cannot build the client', 'cargo',
-    ['build', '-p', 'frontend', '--lib', '--target', 'wasm32-unknown-unknown', ...options.cargo],
+    ['build', '-p', 'frontend', '--lib', '--target', 'wasm32-unknown-unknown', ...(process.env.CI ? ['--locked'] : []), ...options.cargo],
     'read the compiler\'s messages above; if it misses the target: rustup target add wasm32-unknown-unknown');
   const input = path.join(TARGET, 'wasm32-unknown-unknown', options.folder, 'frontend.wasm');
   if (!fs.existsSync(input)) fail('cannot find the client', `cargo made no ${input}`, 'give the target folder through CARGO_TARGET_DIR only');
