@@ -24,6 +24,7 @@ use domain::{
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
+mod browser;
 mod driver;
 mod frame;
 mod news;

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) bell: AtomicWaker,
     rung: AtomicBool,
     awake: AtomicBool,
+    /// Whether a flush is arranged.
+    arranged: AtomicBool,
 }
 
 impl Shared {
@@ -93,8 +95,19 @@ impl Shared {
         }
     }
 
+    /// Shows the time.
+    pub(super) fn show_now(&self, now: u64) {
+        self.now.set(i64::try_from(now).ok());
+    }
+
+    /// Whether a flush is to be arranged: something waits, and none is arranged yet.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.with(|store| store.has_news()) && !self.arranged.swap(true, Ordering::AcqRel)
+    }
+
     /// Applies everything that came since the last frame.
     pub(super) fn flush(&self, frame: Frame) {
+        self.arranged.store(false, Ordering::Release);
         let (news, stamp) = self.with(|store| (store.flush(), store.take_stamp()));
         self.tell(news);
         if let Some(pixel) = stamp.and_then(|stamp| frame.since(stamp)) {
