@@ -14,7 +14,8 @@ mod answer;
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
+pub mod live;
 pub mod page;
 pub mod router;
 pub mod shell;
-pub mod live;
+pub mod ui;
