@@ -1,0 +1,495 @@
+//! The keeper of a fabric: the one task that owns what we know of it and writes its topics.
+//!
+//! It receives everything that can happen ([`Event`]) through one bounded channel, and decides nothing
+//! about pages or connections.
+//!
+//! Invariant: nobody else writes a topic of its fabric; a state is published only when it changed;
+//! what was found by comparing lists is said to be so.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::{
+    door::Admitted,
+    feed::EventType,
+    kind::Kind,
+    object::ObjectKey,
+    readiness::AgentDigest,
+    state::{Connectivity, FabricState, KindCount, KindWatch, Severity, WatchState},
+    topic::{FabricId, Topic},
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+mod book;
+mod kinds;
+mod story;
+mod switches;
+
+use self::{book::StateBook, kinds::KindBook, story::Story};
+use crate::{
+    clock::now_ms,
+    cluster::gate::Gate,
+    hub::{Cell, Hub, feed::FeedTopic, keyed::KeyedTopic},
+};
+
+/// Most observations that wait for the keeper; beyond, watches wait, and the API server is their buffer.
+pub const OBSERVATIONS: usize = 1_024;
+/// Most observations taken before states are published.
+const BATCH: usize = 256;
+/// How often states that change by time alone are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// When something was received and published.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// When it was received, Unix milliseconds.
+    pub received_ms: i64,
+    /// When it was published, Unix milliseconds.
+    pub published_ms: i64,
+    received: Instant,
+    published: Instant,
+}
+
+impl Stamp {
+    /// Received now.
+    pub fn received_now() -> Self {
+        let (now, at) = (now_ms(), Instant::now());
+        Self { received_ms: now, published_ms: now, received: at, published: at }
+    }
+
+    /// Published now.
+    #[must_use]
+    pub fn published_now(self) -> Self {
+        Self { published_ms: now_ms(), published: Instant::now(), ..self }
+    }
+
+    /// From receipt to publication, in microseconds.
+    pub fn us_to_publish(self) -> u64 {
+        u64::try_from(self.published.duration_since(self.received).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// From publication until now, in microseconds.
+    pub fn us_since_published(self) -> u64 {
+        u64::try_from(self.published.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// From receipt until now, in microseconds.
+    pub fn us_since_received(self) -> u64 {
+        u64::try_from(self.received.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Everything that can happen to a fabric.
+#[derive(Debug)]
+pub enum Event {
+    /// The probe has news.
+    Gate(Gate),
+    /// The watch of a kind has news.
+    Kind(Kind, Seen),
+}
+
+/// What a watch saw.
+#[derive(Debug)]
+pub enum Seen {
+    /// How the watch stands.
+    Watch(WatchReport),
+    /// Everything of the kind.
+    Listed {
+        /// Version of the list.
+        version: String,
+        /// The objects.
+        objects: Vec<Admitted>,
+        /// Objects without a name or a version, which cannot be shown.
+        refused: usize,
+        /// When the list was complete.
+        stamp: Stamp,
+    },
+    /// One object is now so.
+    Put(Box<Admitted>, Stamp),
+    /// One object is gone.
+    Gone {
+        /// Its key.
+        key: ObjectKey,
+        /// Its uid.
+        uid: String,
+        /// Version of the delete.
+        version: String,
+        /// When the line came.
+        stamp: Stamp,
+    },
+    /// Nothing of the kind changed up to this version.
+    Bookmark(String),
+}
+
+/// How a watch stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchReport {
+    /// The word.
+    pub state: WatchState,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// Attempts since it was last live.
+    pub attempt: u32,
+    /// When the next attempt is due, Unix milliseconds.
+    pub next_try_ms: Option<i64>,
+    /// The one namespace that is watched.
+    pub namespace: Option<String>,
+}
+
+/// One observation, for whoever listens in (`hnp watch`).
+#[derive(Debug, Clone)]
+pub enum Tapped {
+    /// An object changed.
+    Object {
+        /// Its kind.
+        kind: Kind,
+        /// Its key.
+        key: ObjectKey,
+        /// What happened.
+        change: EventType,
+        /// Version.
+        version: String,
+        /// From receipt to decoded and published, in microseconds.
+        us: u64,
+    },
+    /// The watch of a kind changed its state.
+    Watch(Kind, KindWatch),
+}
+
+/// What a keeper is made from.
+#[derive(Debug)]
+pub struct Keep {
+    /// Name of the fabric.
+    pub fabric: FabricId,
+    /// Address of its API server.
+    pub server: String,
+    /// Epoch of what has no number of the cluster's: names this process.
+    pub process: String,
+    /// Kinds that are not watched.
+    pub paused: Vec<Kind>,
+    /// Who listens in on every observation.
+    pub tap: Option<mpsc::Sender<Tapped>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Keeper {
+    fabric: FabricId,
+    hub: Arc<Hub>,
+    inbox: mpsc::Receiver<Event>,
+    tap: Option<mpsc::Sender<Tapped>>,
+    state: StateBook,
+    story: Story,
+    kinds: BTreeMap<Kind, KindBook>,
+    fabric_state: FabricState,
+    identity: Option<String>,
+    agents: BTreeMap<ObjectKey, AgentDigest>,
+    starts: BTreeMap<ObjectKey, Vec<i64>>,
+    tapped: Vec<Tapped>,
+}
+
+impl Keeper {
+    /// A keeper that knows nothing yet; its topics are added to the hub.
+    pub fn new(plan: Keep, hub: Arc<Hub>, inbox: mpsc::Receiver<Event>) -> Self {
+        let Keep { fabric, server, process, paused, tap } = plan;
+        let epoch: Arc<str> = process.into();
+        let state_topic = Arc::new(KeyedTopic::new(Arc::clone(&epoch), true));
+        let feed = Arc::new(FeedTopic::new(epoch));
+        let now = now_ms();
+        let begin = |kind: &Kind| {
+            if paused.contains(kind) { WatchState::Paused } else { WatchState::Starting }
+        };
+        let kinds: BTreeMap<Kind, KindBook> =
+            Kind::ALL.iter().map(|kind| (*kind, KindBook::new(begin(kind), now))).collect();
+        let mut cells: Vec<(Topic, Cell)> = kinds
+            .iter()
+            .map(|(kind, book)| {
+                (Topic::Objects(fabric.clone(), *kind), Cell::Keyed(Arc::clone(&book.topic)))
+            })
+            .collect();
+        cells.push((Topic::State(fabric.clone()), Cell::Keyed(Arc::clone(&state_topic))));
+        cells.push((Topic::Feed(fabric.clone()), Cell::Feed(Arc::clone(&feed))));
+        let fabric_state = FabricState {
+            state: Connectivity::Unknown,
+            since: now,
+            cause: None,
+            reason: None,
+            next_try: None,
+            server,
+            version: None,
+            last_answer: None,
+        };
+        let mut keeper = Self {
+            story: Story::new(fabric.clone(), feed),
+            fabric,
+            state: StateBook::new(state_topic),
+            hub: Arc::clone(&hub),
+            inbox,
+            tap,
+            kinds,
+            fabric_state,
+            identity: None,
+            agents: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            tapped: Vec::new(),
+        };
+        // A page that opens now finds every key, each saying that nothing is known.
+        keeper.publish();
+        hub.add(cells);
+        keeper
+    }
+
+    /// Keeps until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        self.set_connectivity(Connectivity::Connecting, None, None, None);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            // Both only wait: `recv_many` takes nothing if it is dropped.
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                n = self.inbox.recv_many(&mut batch, BATCH) => if n == 0 { break },
+                _ = tick.tick() => {}
+            }
+            for event in batch.drain(..) {
+                self.take(event);
+            }
+            self.judge();
+            self.publish();
+            if !self.tell_tap(&cancel).await {
+                break;
+            }
+        }
+        self.hub.remove(&self.fabric);
+    }
+
+    async fn tell_tap(&mut self, cancel: &CancellationToken) -> bool {
+        let Some(tap) = &self.tap else {
+            self.tapped.clear();
+            return true;
+        };
+        for tapped in self.tapped.drain(..) {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return false,
+                sent = tap.send(tapped) => if sent.is_err() { return false },
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Gate(gate) => self.gate(gate),
+            Event::Kind(kind, seen) => self.seen(kind, seen),
+        }
+    }
+
+    fn gate(&mut self, gate: Gate) {
+        match gate {
+            Gate::Unknown => {}
+            Gate::Open(open) => {
+                self.fabric_state.version = Some(open.version);
+                self.fabric_state.last_answer = Some(open.at_ms);
+                self.fabric_state.next_try = None;
+                if self.identity.as_ref() != Some(&open.identity) {
+                    self.recognise(open.identity);
+                }
+                if matches!(
+                    self.fabric_state.state,
+                    Connectivity::Disconnected | Connectivity::Unknown
+                ) {
+                    self.set_connectivity(Connectivity::Connecting, None, None, None);
+                }
+            }
+            Gate::Shut(shut) => {
+                self.set_connectivity(
+                    Connectivity::Disconnected,
+                    Some(shut.cause),
+                    Some(shut.reason.clone()),
+                    Some(shut.next_try_ms),
+                );
+                let now = now_ms();
+                for kind in Kind::ALL {
+                    let Some(book) = self.kinds.get_mut(kind) else { continue };
+                    let reason = Some(shut.reason.clone());
+                    let report = WatchReport {
+                        state: WatchState::Retrying,
+                        reason,
+                        attempt: shut.attempt,
+                        next_try_ms: Some(shut.next_try_ms),
+                        namespace: book.watch.namespace.clone(),
+                    };
+                    // What was never asked for does not "retry": it has not begun.
+                    let begun = book.watch.state != WatchState::Starting || shut.attempt > 1;
+                    if begun && book.watch.state != WatchState::Paused {
+                        book.watch = book.next_watch(report, now);
+                        book.topic.set_watch(book.watch.state);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The cluster's storage is not the one that we knew: what we hold of it means nothing.
+    fn recognise(&mut self, identity: String) {
+        let changed = self.identity.is_some();
+        for (kind, book) in &mut self.kinds {
+            book.begin_epoch(epoch(&identity, *kind, book.rewinds));
+        }
+        if changed {
+            self.agents.clear();
+            self.story.fabric(
+                Severity::Warning,
+                "another cluster answers at this address: everything is read anew".to_owned(),
+            );
+        }
+        self.identity = Some(identity);
+    }
+
+    fn seen(&mut self, kind: Kind, seen: Seen) {
+        match seen {
+            Seen::Watch(report) => self.watch(kind, report),
+            Seen::Listed { version, objects, refused, stamp } => {
+                self.listed(kind, &version, objects, refused, stamp)
+            }
+            Seen::Put(admitted, stamp) => self.put(kind, *admitted, stamp, Found::Live),
+            Seen::Gone { key, version, stamp, .. } => {
+                self.gone(kind, &key, &version, stamp, Found::Live)
+            }
+            Seen::Bookmark(version) => {
+                if let Some(book) = self.kinds.get_mut(&kind) {
+                    if let Some(version) = book.bookmark(&version) {
+                        book.topic.advance(version);
+                    }
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, kind: Kind, report: WatchReport) {
+        // It crossed the probe's bad news on its way: it will say so again once the gate is open.
+        if report.state == WatchState::Live && self.fabric_state.state == Connectivity::Disconnected
+        {
+            return;
+        }
+        let Some(book) = self.kinds.get_mut(&kind) else { return };
+        let before = book.watch.state;
+        book.watch = book.next_watch(report, now_ms());
+        book.topic.set_watch(book.watch.state);
+        let watch = book.watch.clone();
+        if before == watch.state {
+            return;
+        }
+        if watch.state == WatchState::Missing && book.is_listed() {
+            // The CRD is gone and its objects with it.
+            book.rewinds += 1;
+            let rewinds = book.rewinds;
+            book.begin_epoch(epoch(self.identity.as_deref().unwrap_or_default(), kind, rewinds));
+            if kind == Kind::Agent {
+                self.agents.clear();
+            }
+        }
+        self.story.watch(kind, before, &watch);
+        self.tapped.push(Tapped::Watch(kind, watch));
+    }
+
+    fn set_connectivity(
+        &mut self,
+        state: Connectivity,
+        cause: Option<domain::state::Cause>,
+        reason: Option<String>,
+        next_try: Option<i64>,
+    ) {
+        let before = self.fabric_state.state;
+        self.fabric_state.cause = cause;
+        self.fabric_state.reason = reason;
+        self.fabric_state.next_try = next_try;
+        if before != state {
+            self.fabric_state.state = state;
+            self.fabric_state.since = now_ms();
+            self.story.connectivity(before, &self.fabric_state);
+        }
+    }
+
+    /// Connectivity follows from the gate and the twelve: company may be absent.
+    fn judge(&mut self) {
+        if matches!(
+            self.fabric_state.state,
+            Connectivity::Disconnected | Connectivity::Disabled | Connectivity::Unknown
+        ) {
+            return;
+        }
+        let watches = || {
+            self.kinds
+                .iter()
+                .filter(|(kind, _)| kind.is_primary())
+                .map(|(kind, book)| (kind, &book.watch))
+        };
+        let failing: Vec<String> = watches()
+            .filter(|(_, watch)| {
+                matches!(
+                    watch.state,
+                    WatchState::Retrying | WatchState::Forbidden | WatchState::Missing
+                )
+            })
+            .map(|(kind, watch)| format!("{kind} {}", watch.state.word()))
+            .collect();
+        let all_live = watches()
+            .all(|(_, watch)| matches!(watch.state, WatchState::Live | WatchState::Paused));
+        if !failing.is_empty() {
+            let reason = format!("{} of 12 kinds fail: {}", failing.len(), failing.join(", "));
+            self.set_connectivity(Connectivity::Degraded, None, Some(reason), None);
+        } else if all_live {
+            self.set_connectivity(Connectivity::Connected, None, None, None);
+        } else if self.fabric_state.state == Connectivity::Degraded {
+            self.set_connectivity(Connectivity::Connecting, None, None, None);
+        }
+    }
+
+    /// Publishes whatever state changed.
+    fn publish(&mut self) {
+        let now = now_ms();
+        self.state.set("connectivity", &self.fabric_state);
+        for (kind, book) in &self.kinds {
+            self.state.set(&format!("watch/{kind}"), &book.watch);
+            if book.is_listed() {
+                self.state.set(
+                    &format!("counts/{kind}"),
+                    &KindCount {
+                        objects: book.topic.read(domain::log::KeyLog::len),
+                        unreadable: book.unreadable(),
+                    },
+                );
+            } else {
+                self.state.unset(&format!("counts/{kind}"));
+            }
+        }
+        self.publish_readiness(now);
+    }
+}
+
+/// How a change was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// As it happened.
+    Live,
+    /// By comparing a list with what we held.
+    AfterGap,
+    /// In the very first list: no news.
+    First,
+}
+
+/// Epoch of an objects topic: which storage, which kind, and how often it went back.
+fn epoch(identity: &str, kind: Kind, rewinds: u32) -> Arc<str> {
+    let digest = Sha256::digest(format!("{identity}/{kind}/{rewinds}").as_bytes());
+    let text: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    text.into()
+}
