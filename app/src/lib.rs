@@ -14,8 +14,15 @@ mod answer;
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
+mod browser;
+pub mod fabrics;
+pub mod feeds;
+mod frame;
+pub mod links;
 pub mod live;
 pub mod page;
 pub mod router;
 pub mod shell;
+pub mod table;
+pub mod toasts;
 pub mod ui;
