@@ -48,6 +48,13 @@ pub async fn read_overview() -> Result<Overview, ApiError> {
     crate::backend::counter()?.overview().await
 }
 
+/// Asks for what surrounds every page: the overview without its events.
+#[server(prefix = "/api/page", endpoint = "frame", input = server_fn::codec::Json)]
+pub async fn read_frame() -> Result<Overview, ApiError> {
+    let overview = crate::backend::counter()?.overview().await?;
+    Ok(Overview { feeds: std::collections::BTreeMap::new(), ..overview })
+}
+
 /// Asks for a list.
 #[server(prefix = "/api/page", endpoint = "list", input = server_fn::codec::Json)]
 pub async fn read_list(fabric: FabricId, kind: Kind, query: ListQuery) -> Result<ListPage, ApiError> {

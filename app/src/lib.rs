@@ -17,7 +17,7 @@ pub mod backend;
 mod browser;
 pub mod fabrics;
 pub mod feeds;
-mod frame;
+pub mod frame;
 pub mod links;
 pub mod live;
 pub mod page;

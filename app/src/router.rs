@@ -10,6 +10,7 @@ use leptos_router::{
     path,
 };
 
+use crate::frame::Frame;
 use crate::page::{fabric::FabricPage, missing::Missing, object::ObjectView, overview::OverviewPage};
 
 /// The whole app. The server renders it inside [`crate::shell()`], the browser wakes it up in `body`.
@@ -18,11 +19,11 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     view! {
         <Router>
-            <Routes fallback=|| view! { <Missing what="page"/> }>
+            <Frame><Routes fallback=|| view! { <Missing what="page"/> }>
                 <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric") view=FabricPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural/:namespace/:name") view=ObjectView ssr=SsrMode::Async/>
-            </Routes>
+            </Routes></Frame>
         </Router>
     }
 }

@@ -1,0 +1,76 @@
+//! The few things that a page asks of its browser: its storage, its document, its popovers.
+//!
+//! Invariant: called from effects and handlers only, so never on the server; a browser that refuses is
+//! not an error.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+/// What is stored under a key.
+pub(crate) fn stored(key: &str) -> Option<String> {
+    window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
+}
+
+/// Stores a value.
+pub(crate) fn store(key: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        // Full or forbidden: the choice then holds for this page only.
+        let _ = storage.set_item(key, value);
+    }
+}
+
+/// Sets an attribute of the document's root, or takes it away.
+pub(crate) fn mark_root(name: &str, value: Option<&str>) {
+    if let Some(root) = document().document_element() {
+        // Only an illegal name fails.
+        let _ = match value {
+            Some(value) => root.set_attribute(name, value),
+            None => root.remove_attribute(name),
+        };
+    }
+}
+
+/// Shows another icon in the tab.
+pub(crate) fn set_favicon(href: &str) {
+    if let Some(link) = document().get_element_by_id("favicon") {
+        let _ = link.set_attribute("href", href);
+    }
+}
+
+fn element(id: &str) -> Option<HtmlElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Opens a popover.
+pub(crate) fn open_popover(id: &str) {
+    if let Some(popover) = element(id) {
+        // It is open already.
+        let _ = popover.show_popover();
+    }
+}
+
+/// Closes a popover.
+pub(crate) fn close_popover(id: &str) {
+    if let Some(popover) = element(id) {
+        // It is closed already.
+        let _ = popover.hide_popover();
+    }
+}
+
+/// Puts the focus on the field that filters this page, if there is one.
+pub(crate) fn focus_filter() {
+    let field = document().query_selector("main input[type=search]").ok().flatten();
+    if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
+        // A field that cannot take the focus keeps it where it is.
+        let _ = field.focus();
+    }
+}
+
+/// Whether a person is writing into what has the focus.
+pub(crate) fn is_writing() -> bool {
+    document().active_element().is_some_and(|element| {
+        matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+            || element.has_attribute("contenteditable")
+    })
+}

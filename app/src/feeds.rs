@@ -1,0 +1,322 @@
+//! The newest events of each fabric: seeded by a page, continued by the link, shared by all parts.
+//!
+//! Invariant: at most [`MOST_HELD`] events of a fabric are held, each once and in order; what is
+//! missing in between is said.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{
+    feed::{Event, EventType},
+    kind::Kind,
+    report::FeedPart,
+    time::Timestamp,
+    topic::{FabricId, Topic as TopicName},
+    wire::Want,
+};
+use leptos::prelude::*;
+
+use crate::live::Live;
+
+/// Most events held of a fabric: half an hour of a busy one; the oldest falls out.
+pub const MOST_HELD: usize = 500;
+/// Events that belong together lie at most this far apart, in milliseconds.
+const TOGETHER_MS: i64 = 10_000;
+
+/// The end of a fabric's feed.
+#[derive(Debug, Clone, Default)]
+pub struct Feed {
+    events: BTreeMap<u64, Arc<Event>>,
+    /// Last position that the server no longer holds, if some were missed.
+    missed_until: Option<u64>,
+    /// Since when events are seen, Unix milliseconds; none: not at all.
+    since: Option<i64>,
+}
+
+impl Feed {
+    /// Takes an event; one that is known already changes nothing.
+    pub fn push(&mut self, event: Arc<Event>) {
+        let Ok(position) = event.id.parse() else { return };
+        self.since = self.since.into_iter().chain(time_ms(&event)).min();
+        self.events.insert(position, event);
+        while self.events.len() > MOST_HELD {
+            if let Some((_, oldest)) = self.events.pop_first() {
+                self.since = self.since.max(time_ms(&oldest));
+            }
+        }
+    }
+
+    /// Says that events up to a position were missed.
+    pub fn miss(&mut self, last: u64) {
+        self.missed_until = self.missed_until.max(Some(last));
+    }
+
+    /// Says that events are seen since a time.
+    pub fn seen_since(&mut self, ms: i64) {
+        self.since = Some(self.since.map_or(ms, |since| since.min(ms)));
+    }
+
+    /// Since when events are seen, Unix milliseconds.
+    pub fn since(&self) -> Option<i64> {
+        self.since
+    }
+
+    /// Whether events before the oldest that is held were missed while this page was open.
+    pub fn has_gap(&self) -> bool {
+        self.missed_until.is_some()
+    }
+
+    /// Times of the events, Unix milliseconds, oldest first.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        self.events.values().filter_map(|event| time_ms(event))
+    }
+
+    /// Newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.events.values().rev()
+    }
+}
+
+/// When an event was seen, Unix milliseconds.
+pub fn time_ms(event: &Event) -> Option<i64> {
+    event.time.parse::<Timestamp>().ok().map(Timestamp::unix_ms)
+}
+
+/// Events that are told in one line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The fabric.
+    pub fabric: FabricId,
+    /// The newest of them.
+    pub event: Arc<Event>,
+    /// How many.
+    pub count: usize,
+    /// Whether all are about one object.
+    pub one_subject: bool,
+    /// When the newest was seen, Unix milliseconds.
+    pub at: i64,
+    /// When the oldest was seen, Unix milliseconds.
+    from: i64,
+}
+
+impl Line {
+    /// Names the line within a list: its fabric and the position of its newest event.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.fabric, self.event.id)
+    }
+
+    /// The kind it is about, if it is about objects.
+    pub fn kind(&self) -> Option<Kind> {
+        self.event.object().map(|(kind, _)| kind)
+    }
+
+    /// The sentence.
+    pub fn text(&self) -> String {
+        match self.kind() {
+            Some(kind) if !self.one_subject => {
+                format!("{} {} {}", self.count, kind.about().label, self.event.kind.verb())
+            }
+            _ => self.event.data.message.clone(),
+        }
+    }
+
+    /// Takes an older event in, if it tells the same.
+    fn take(&mut self, older: &Arc<Event>, at: i64) -> bool {
+        let (mine, other) = (&self.event, older);
+        let is_object = matches!(mine.kind, EventType::Created | EventType::Updated | EventType::Deleted);
+        let same = is_object
+            && mine.kind == other.kind
+            && mine.data.severity == other.data.severity
+            && mine.data.manager == other.data.manager
+            && self.kind() == other.object().map(|(kind, _)| kind)
+            && self.from - at <= TOGETHER_MS;
+        if same {
+            self.count += 1;
+            self.from = at;
+            self.one_subject &= mine.subject == other.subject;
+        }
+        same
+    }
+}
+
+/// The newest events of some fabrics in lines, newest first, at most `most`.
+pub fn lines<'a>(feeds: impl IntoIterator<Item = (&'a FabricId, &'a Feed)>, most: usize) -> Vec<Line> {
+    let mut all: Vec<(i64, &FabricId, &Arc<Event>)> = Vec::new();
+    for (fabric, feed) in feeds {
+        // Events keep their order even where clocks or texts of time do not.
+        let mut newest = i64::MAX;
+        all.extend(feed.newest().map(|event| {
+            newest = newest.min(time_ms(event).unwrap_or(newest));
+            (newest, fabric, event)
+        }));
+    }
+    all.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    let mut lines: Vec<Line> = Vec::new();
+    for (at, fabric, event) in all {
+        if lines.last_mut().is_some_and(|line| line.fabric == *fabric && line.take(event, at)) {
+            continue;
+        }
+        if lines.len() == most {
+            break;
+        }
+        let event = Arc::clone(event);
+        lines.push(Line { fabric: fabric.clone(), event, count: 1, one_subject: true, at, from: at });
+    }
+    lines
+}
+
+/// The feeds of all fabrics: one of the app's contexts. Copy.
+#[derive(Clone, Copy)]
+pub struct Feeds {
+    live: Live,
+    held: RwSignal<BTreeMap<FabricId, Feed>>,
+}
+
+impl Feeds {
+    /// Follows all feeds while the current owner lives, and puts them into the context.
+    pub fn provide(live: Live) -> Self {
+        let held = RwSignal::new(BTreeMap::<FabricId, Feed>::new());
+        live.on_event(move |topic, event| {
+            if let Some(fabric) = fabric_of(topic) {
+                held.update(|feeds| feeds.entry(fabric).or_default().push(Arc::new(event.clone())));
+            }
+        });
+        live.on_gap(move |topic, _, last| {
+            if let Some(fabric) = fabric_of(topic) {
+                held.update(|feeds| feeds.entry(fabric).or_default().miss(last));
+            }
+        });
+        live.follow_all(Want::rows("feed/*"));
+        let feeds = Self { live, held };
+        provide_context(feeds);
+        feeds
+    }
+
+    /// The feeds of this app.
+    ///
+    /// # Panics
+    /// Outside of the frame.
+    pub fn expect() -> Self {
+        expect_context()
+    }
+
+    /// Takes over what a page was told at `now_ms`; the link continues from there.
+    pub fn seed(self, parts: &BTreeMap<FabricId, FeedPart>, now_ms: i64) {
+        for (fabric, part) in parts {
+            self.live.seed_feed(&TopicName::Feed(fabric.clone()), part.at.clone());
+        }
+        self.held.update(|feeds| {
+            for (fabric, part) in parts {
+                let feed = feeds.entry(fabric.clone()).or_default();
+                feed.seen_since(now_ms);
+                for event in &part.events {
+                    feed.push(Arc::new(event.clone()));
+                }
+            }
+        });
+    }
+
+    /// All feeds.
+    pub fn all(self) -> ReadSignal<BTreeMap<FabricId, Feed>> {
+        self.held.read_only()
+    }
+}
+
+/// The fabric of a feed's topic.
+pub fn fabric_of(topic: &str) -> Option<FabricId> {
+    match topic.parse() {
+        Ok(TopicName::Feed(fabric)) => Some(fabric),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{feed::EventData, state::Severity};
+
+    use super::*;
+
+    fn event(id: u64, kind: EventType, subject: &str, second: u64) -> Arc<Event> {
+        Arc::new(Event {
+            specversion: "1.0".into(),
+            id: id.to_string(),
+            source: "/fabrics/demo".into(),
+            kind,
+            subject: Some(subject.into()),
+            time: format!("2026-11-23T12:00:{second:02}Z"),
+            data: EventData {
+                severity: Severity::Info,
+                message: format!("{subject} {}", kind.verb()),
+                version: None,
+                manager: None,
+                changes: Vec::new(),
+                truncated: 0,
+                after_gap: false,
+            },
+        })
+    }
+
+    fn told(events: &[Arc<Event>]) -> Vec<String> {
+        let demo: FabricId = "demo".parse().unwrap();
+        let mut feed = Feed::default();
+        events.iter().for_each(|event| feed.push(Arc::clone(event)));
+        lines([(&demo, &feed)], 10).iter().map(|line| format!("{} ×{}", line.text(), line.count)).collect()
+    }
+
+    #[test]
+    fn alike_events_in_a_row_are_one_line() {
+        let mut events: Vec<_> =
+            (1..=12).map(|id| event(id, EventType::Updated, &format!("Connection/default/c-{id}"), 1)).collect();
+        events.push(event(13, EventType::Deleted, "Connection/default/c-1", 1));
+        events.push(event(14, EventType::Updated, "Switch/default/leaf-01", 2));
+        events.push(event(15, EventType::Updated, "Switch/default/leaf-01", 3));
+        assert_eq!(
+            told(&events),
+            [
+                "Switch/default/leaf-01 updated ×2",
+                "Connection/default/c-1 deleted ×1",
+                "12 Connections updated ×12"
+            ]
+        );
+    }
+
+    #[test]
+    fn events_far_apart_are_told_apart() {
+        let events =
+            [event(1, EventType::Updated, "VPC/default/a", 0), event(2, EventType::Updated, "VPC/default/a", 30)];
+        assert_eq!(told(&events).len(), 2);
+    }
+
+    #[test]
+    fn changes_of_connectivity_are_never_folded() {
+        let events = [event(1, EventType::Connectivity, "x", 1), event(2, EventType::Connectivity, "x", 1)];
+        assert_eq!(told(&events).len(), 2);
+    }
+
+    #[test]
+    fn a_feed_is_bounded_and_knows_since_when_it_is_whole() {
+        let mut feed = Feed::default();
+        for id in 1..=u64::try_from(MOST_HELD).unwrap() + 30 {
+            feed.push(event(id, EventType::Updated, "VPC/default/a", id % 60));
+        }
+        assert_eq!(feed.newest().count(), MOST_HELD);
+        assert_eq!(feed.newest().next().unwrap().id, (MOST_HELD + 30).to_string());
+        let twice = event(MOST_HELD as u64, EventType::Updated, "VPC/default/a", 1);
+        feed.push(twice);
+        assert_eq!(feed.newest().count(), MOST_HELD, "a known event changes nothing");
+    }
+
+    #[test]
+    fn hostile_times_do_not_break_the_order() {
+        let mut odd = (*event(2, EventType::Created, "VPC/default/b", 1)).clone();
+        odd.time = "yesterday".into();
+        let events = [
+            event(1, EventType::Updated, "VPC/default/a", 9),
+            Arc::new(odd),
+            event(3, EventType::Deleted, "VPC/default/c", 10),
+        ];
+        assert_eq!(
+            told(&events),
+            ["VPC/default/c deleted ×1", "VPC/default/b created ×1", "VPC/default/a updated ×1"]
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! What surrounds every page: rail, top bar, banner, toasts, and what the tab says.
+//!
+//! Invariant: nothing here belongs to one page; it is built once and stays while pages come and go.
+
+use leptos::prelude::*;
+
+use crate::{fabrics::Fabrics, feeds::Feeds, live::Live, toasts::Toasts};
+
+pub mod banner;
+pub mod bell;
+pub mod keys;
+pub mod pill;
+pub mod rail;
+pub mod switcher;
+pub mod tab;
+mod teller;
+pub mod theme;
+
+use banner::StaleBanner;
+use bell::{Bell, ToastStack};
+use keys::Keys;
+use pill::{Pill, PillPopover};
+use rail::Rail;
+use switcher::Switcher;
+use tab::Tab;
+use theme::ThemeChoice;
+
+/// The frame around the page in `children`.
+#[component]
+pub fn Frame(
+    /// The page.
+    children: Children,
+) -> impl IntoView {
+    let live = Live::provide();
+    Fabrics::provide(live);
+    Feeds::provide(live);
+    let toasts = Toasts::provide();
+    teller::tell(live, toasts);
+    view! {
+        <a class="skip" href="#main" rel="external">"Skip to content"</a>
+        <Tab/>
+        <div class="frame">
+            <Rail/>
+            <TopBar/>
+            <div class="content">
+                <StaleBanner/>
+                <main id="main" tabindex="-1">{children()}</main>
+            </div>
+        </div>
+        <PillPopover/>
+        <Keys/>
+        <ToastStack/>
+    }
+}
+
+#[component]
+fn TopBar() -> impl IntoView {
+    view! {
+        <header class="topbar">
+            <button type="button" class="menu icon-button" popovertarget="rail" aria-label="Menu">"☰"</button>
+            <Switcher/>
+            <span class="grow"></span>
+            <Pill/>
+            <Bell/>
+            <ThemeChoice/>
+            <button type="button" class="icon-button wide-only" popovertarget="keys" aria-label="Keys">"?"</button>
+        </header>
+    }
+}

@@ -1,0 +1,56 @@
+//! The theme: light, dark, high contrast, or what the system says.
+//!
+//! Invariant: the choice is a mark on the document's root and a value in the browser's storage; the
+//! same mark is made before the first paint by the script in `shell`.
+
+use leptos::prelude::*;
+
+use crate::browser;
+
+/// Where the choice is stored; also read before the first paint.
+const STORED: &str = "hnp.theme";
+/// Value and name of each choice; the first one is that of the system.
+const CHOICES: [(&str, &str); 4] =
+    [("system", "System"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast")];
+
+/// The choice that a stored value stands for.
+fn choice(stored: Option<&str>) -> &'static str {
+    let known = CHOICES.iter().find(|(value, _)| Some(*value) == stored);
+    known.map_or("system", |(value, _)| value)
+}
+
+/// The choice of a theme. Works once the page is awake.
+#[component]
+pub fn ThemeChoice() -> impl IntoView {
+    let (awake, wake) = signal(false);
+    let chosen = RwSignal::new("system");
+    Effect::new(move |_| {
+        chosen.set(choice(browser::stored(STORED).as_deref()));
+        wake.set(true);
+    });
+    let change = move |value: String| {
+        let value = choice(Some(&value));
+        chosen.set(value);
+        browser::store(STORED, value);
+        browser::mark_root("data-theme", (value != "system").then_some(value));
+    };
+    let options = CHOICES.map(|(value, name)| view! { <option value=value>{name}</option> });
+    view! {
+        <select class="wide-only" aria-label="Theme" disabled=move || !awake.get() prop:value=move || chosen.get()
+            on:change:target=move |event| change(event.target().value())>
+            {options.into_iter().collect_view()}
+        </select>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_theme_is_that_of_the_system() {
+        assert_eq!(choice(Some("dark")), "dark");
+        assert_eq!(choice(Some("\"><script>")), "system");
+        assert_eq!(choice(None), "system");
+    }
+}
