@@ -58,7 +58,12 @@ pub fn fabric(scale: Scale, seed: u64, now_ms: i64) -> Vec<Value> {
 }
 
 /// Adds the statuses: what switches and the DHCP server tell.
-fn report(world: &mut World, index: &controller::Index, rng: &mut rand_chacha::ChaCha8Rng, now_ms: i64) {
+fn report(
+    world: &mut World,
+    index: &controller::Index,
+    rng: &mut rand_chacha::ChaCha8Rng,
+    now_ms: i64,
+) {
     for name in world.names(Kind::Agent) {
         let status = device::status(world, index, &name, now_ms, rng);
         set_status(world, Kind::Agent, &name, status);
@@ -100,7 +105,11 @@ mod tests {
         let counts = count(&objects);
         assert_eq!((counts["Switch"], counts["Connection"], counts["Agent"]), (7, 25, 7));
         let shown = Kind::ALL.iter().filter(|kind| counts.contains_key(kind.about().name));
-        assert_eq!(shown.count(), Kind::ALL.len() - 1, "of every kind but the gateway agents there is something to see");
+        assert_eq!(
+            shown.count(),
+            Kind::ALL.len() - 1,
+            "of every kind but the gateway agents there is something to see"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 
+mod schema;
 mod tenants;
 mod trace;
 mod wiring;
@@ -82,7 +83,11 @@ fn net(value: &str) -> Option<Net> {
     let (ip, length) = value.split_once('/')?;
     let (ip, length): (Ipv4Addr, u32) = (ip.parse().ok()?, length.parse().ok()?);
     let host = u32::MAX.checked_shr(length).unwrap_or(0);
-    (length <= 32 && ip.to_bits() & host == 0).then(|| Net { first: ip.to_bits(), last: ip.to_bits() | host, length })
+    (length <= 32 && ip.to_bits() & host == 0).then(|| Net {
+        first: ip.to_bits(),
+        last: ip.to_bits() | host,
+        length,
+    })
 }
 
 /// The address part of `ip/length`, and the length.
@@ -111,7 +116,13 @@ impl Net {
 
 /// What the installer reserves.
 const RESERVED: &[&str] = &[
-    "172.30.0.0/21", "172.30.8.0/22", "172.30.12.0/22", "172.30.16.0/22", "172.30.95.0/31", "172.30.96.0/19", "172.30.128.0/17",
+    "172.30.0.0/21",
+    "172.30.8.0/22",
+    "172.30.12.0/22",
+    "172.30.16.0/22",
+    "172.30.95.0/31",
+    "172.30.96.0/19",
+    "172.30.128.0/17",
 ];
 
 fn is_reserved(block: &Net) -> bool {
@@ -123,13 +134,16 @@ fn common(book: &Book<'_>, found: &mut Vec<String>) {
     for (kind, objects) in &book.by_kind {
         let limit = match *kind {
             "VPC" | "External" | "IPv4Namespace" => 11,
-            "VPCAttachment" | "VPCPeering" | "ExternalAttachment" | "ExternalPeering" | "DHCPSubnet" | "Catalog" => 253,
+            "VPCAttachment" | "VPCPeering" | "ExternalAttachment" | "ExternalPeering"
+            | "DHCPSubnet" | "Catalog" => 253,
             _ => 63,
         };
         for (name, object) in objects {
             let part = |part: &str| {
                 !part.is_empty()
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                     && !part.starts_with('-')
                     && !part.ends_with('-')
             };
@@ -153,7 +167,11 @@ fn common(book: &Book<'_>, found: &mut Vec<String>) {
 }
 
 /// Complains of values that occur twice.
-fn unique<'a, T: Ord + std::fmt::Debug>(what: &str, values: impl Iterator<Item = (&'a str, T)>, found: &mut Vec<String>) {
+fn unique<'a, T: Ord + std::fmt::Debug>(
+    what: &str,
+    values: impl Iterator<Item = (&'a str, T)>,
+    found: &mut Vec<String>,
+) {
     let mut seen: BTreeMap<T, &str> = BTreeMap::new();
     for (owner, value) in values {
         if let Some(other) = seen.get(&value) {
@@ -207,18 +225,29 @@ mod tests {
     fn every_demo_fabric_is_valid_by_all_the_rules() {
         for scale in [Scale::Small, Scale::Vlab] {
             for seed in 0..25 {
-                assert_eq!(complaints(&fabric(scale, seed, NOW)), Vec::<String>::new(), "{scale:?} {seed}");
+                assert_eq!(
+                    complaints(&fabric(scale, seed, NOW)),
+                    Vec::<String>::new(),
+                    "{scale:?} {seed}"
+                );
             }
         }
         for seed in [1, 99] {
-            assert_eq!(complaints(&fabric(Scale::Large, seed, NOW)), Vec::<String>::new(), "large {seed}");
+            assert_eq!(
+                complaints(&fabric(Scale::Large, seed, NOW)),
+                Vec::<String>::new(),
+                "large {seed}"
+            );
         }
     }
 
     /// Changes one place of one object of a valid fabric; the judge must say why that is wrong.
     fn spoiled(kind: &str, name: &str, pointer: &str, value: serde_json::Value) -> String {
         let mut objects = fabric(Scale::Vlab, 7, NOW);
-        let object = objects.iter_mut().find(|o| o["kind"] == kind && o["metadata"]["name"] == name).expect(name);
+        let object = objects
+            .iter_mut()
+            .find(|o| o["kind"] == kind && o["metadata"]["name"] == name)
+            .expect(name);
         *object.pointer_mut(pointer).expect(pointer) = value;
         complaints(&objects).join("\n")
     }
@@ -232,28 +261,91 @@ mod tests {
             ("Switch", "leaf-02", "/spec/redundancy/group", json!("pair-02"), "group"),
             ("Switch", "leaf-01", "/spec/portBreakouts/E1~156", json!("9x1G"), "breakout"),
             ("Switch", "leaf-03", "/spec/vlanNamespaces", json!(["default"]), "VLAN namespace"),
-            ("Connection", "server-03--bundled--leaf-01", "/spec/bundled/links/0/switch/port", json!("leaf-01/E1/1"), "port"),
-            ("Connection", "server-03--bundled--leaf-01", "/spec/bundled/links/0/switch/port", json!("leaf-01/E9/1"), "no port"),
-            ("Connection", "spine-01--fabric--leaf-01", "/spec/fabric/links/0/leaf/ip", json!("172.30.128.2/31"), "pair"),
+            (
+                "Connection",
+                "server-03--bundled--leaf-01",
+                "/spec/bundled/links/0/switch/port",
+                json!("leaf-01/E1/1"),
+                "port",
+            ),
+            (
+                "Connection",
+                "server-03--bundled--leaf-01",
+                "/spec/bundled/links/0/switch/port",
+                json!("leaf-01/E9/1"),
+                "no port",
+            ),
+            (
+                "Connection",
+                "spine-01--fabric--leaf-01",
+                "/spec/fabric/links/0/leaf/ip",
+                json!("172.30.128.2/31"),
+                "pair",
+            ),
             ("VPC", "shop", "/spec/subnets/web/vlan", json!(2400), "VLAN"),
             ("VPC", "shop", "/spec/subnets/web/subnet", json!("172.16.0.0/24"), "address space"),
             ("VPC", "shop", "/spec/subnets/web/dhcp/range/end", json!("10.0.0.9"), "range"),
             ("VPC", "shop", "/spec/permit", json!([["web", "nix"]]), "permit"),
             ("VPCPeering", "ops--shop", "/spec/permit", json!([{"shop": {}}]), "two"),
-            ("VPCPeering", "ops--shop", "/spec/permit", json!([{"shop": {"subnets": ["nix"]}, "ops": {}}]), "subnet"),
-            ("VPCAttachment", "shop--web--server-02", "/spec/subnet", json!("ml-train/gpu"), "layer 2"),
-            ("VPCAttachment", "shop--web--server-02", "/spec/connection", json!("leaf-05--external--isp"), "server"),
-            ("ExternalAttachment", "leaf-05--isp-north", "/spec/connection", json!("server-03--bundled--leaf-01"), "external"),
-            ("ExternalPeering", "shop--isp-north", "/spec/permit/vpc/subnets", json!(["nix"]), "subnet"),
-            ("External", "dc-legacy", "/spec/static/prefixes", json!(["10.0.0.0/8", "10.1.0.0/16"]), "overlap"),
+            (
+                "VPCPeering",
+                "ops--shop",
+                "/spec/permit",
+                json!([{"shop": {"subnets": ["nix"]}, "ops": {}}]),
+                "subnet",
+            ),
+            (
+                "VPCAttachment",
+                "shop--web--server-02",
+                "/spec/subnet",
+                json!("ml-train/gpu"),
+                "layer 2",
+            ),
+            (
+                "VPCAttachment",
+                "shop--web--server-02",
+                "/spec/connection",
+                json!("leaf-05--external--isp"),
+                "server",
+            ),
+            (
+                "ExternalAttachment",
+                "leaf-05--isp-north",
+                "/spec/connection",
+                json!("server-03--bundled--leaf-01"),
+                "external",
+            ),
+            (
+                "ExternalPeering",
+                "shop--isp-north",
+                "/spec/permit/vpc/subnets",
+                json!(["nix"]),
+                "subnet",
+            ),
+            (
+                "External",
+                "dc-legacy",
+                "/spec/static/prefixes",
+                json!(["10.0.0.0/8", "10.1.0.0/16"]),
+                "overlap",
+            ),
             ("Agent", "leaf-01", "/spec/connections", json!({}), "plan"),
-            ("Agent", "leaf-01", "/status/state/interfaces/E1~149~11/lldpNeighbors/0/sysName", json!("x"), "neighbour"),
+            (
+                "Agent",
+                "leaf-01",
+                "/status/state/interfaces/E1~149~11/lldpNeighbors/0/sysName",
+                json!("x"),
+                "neighbour",
+            ),
             ("Agent", "leaf-01", "/status/state/bgpNeighbors/default", json!({}), "BGP"),
             ("Agent", "leaf-01", "/status/lastAppliedGen", json!(9), "generation"),
             ("DHCPSubnet", "shop--web", "/spec/startIP", json!("1.2.3.4"), "DHCP"),
         ] {
             let complaint = spoiled(kind, name, pointer, value);
-            assert!(complaint.contains(says), "{kind} {name} {pointer}: {complaint:?} does not say `{says}`");
+            assert!(
+                complaint.contains(says),
+                "{kind} {name} {pointer}: {complaint:?} does not say `{says}`"
+            );
         }
     }
 }

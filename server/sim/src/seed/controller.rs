@@ -57,24 +57,38 @@ impl Index {
             for link in link::links(spec) {
                 let ends = [Some(&link.near), link.far.as_ref()];
                 for end in ends.into_iter().flatten() {
-                    index.links.entry(end.device.clone()).or_default().push((name.to_owned(), link.clone()));
+                    index
+                        .links
+                        .entry(end.device.clone())
+                        .or_default()
+                        .push((name.to_owned(), link.clone()));
                 }
             }
         }
         for (name, spec) in world.specs(Kind::VpcAttachment) {
-            let (vpc, subnet) = text(&spec["subnet"]).split_once('/').unwrap_or((text(&spec["subnet"]), "default"));
+            let (vpc, subnet) =
+                text(&spec["subnet"]).split_once('/').unwrap_or((text(&spec["subnet"]), "default"));
             let entry = (name.to_owned(), vpc.to_owned(), subnet.to_owned());
             index.attached.entry(text(&spec["connection"]).to_owned()).or_default().push(entry);
         }
         for (name, spec) in world.specs(Kind::ExternalAttachment) {
-            index.outside.entry(text(&spec["connection"]).to_owned()).or_default().push(name.to_owned());
+            index
+                .outside
+                .entry(text(&spec["connection"]).to_owned())
+                .or_default()
+                .push(name.to_owned());
         }
         for (_, spec) in world.specs(Kind::VpcPeering) {
             index.note_peering(spec);
         }
         for (_, spec) in world.specs(Kind::ExternalPeering) {
-            let (vpc, external) = (&spec["permit"]["vpc"]["name"], &spec["permit"]["external"]["name"]);
-            index.reaching.entry(text(external).to_owned()).or_default().insert(text(vpc).to_owned());
+            let (vpc, external) =
+                (&spec["permit"]["vpc"]["name"], &spec["permit"]["external"]["name"]);
+            index
+                .reaching
+                .entry(text(external).to_owned())
+                .or_default()
+                .insert(text(vpc).to_owned());
         }
         index
     }
@@ -95,7 +109,10 @@ impl Index {
     }
 
     /// The attachments on a switch: name, VPC, subnet.
-    pub(crate) fn attachments(&self, switch: &str) -> impl Iterator<Item = &(String, String, String)> {
+    pub(crate) fn attachments(
+        &self,
+        switch: &str,
+    ) -> impl Iterator<Item = &(String, String, String)> {
         self.connections(switch).into_iter().filter_map(|name| self.attached.get(name)).flatten()
     }
 
@@ -106,15 +123,21 @@ impl Index {
 
     /// The VPCs that a switch must know: its own, relay targets, partners of these, those that leave through it.
     fn vpcs(&self, world: &World, switch: &str) -> BTreeSet<String> {
-        let mut own: BTreeSet<String> = self.attachments(switch).map(|(_, vpc, _)| vpc.clone()).collect();
+        let mut own: BTreeSet<String> =
+            self.attachments(switch).map(|(_, vpc, _)| vpc.clone()).collect();
         for name in self.connections(switch) {
-            if let Some(vpc) = world.spec(Kind::Connection, name)["staticExternal"]["withinVPC"].as_str() {
+            if let Some(vpc) =
+                world.spec(Kind::Connection, name)["staticExternal"]["withinVPC"].as_str()
+            {
                 own.insert(vpc.to_owned());
             }
         }
         for vpc in own.clone() {
             let subnets = world.spec(Kind::Vpc, &vpc)["subnets"].as_object();
-            let targets = subnets.into_iter().flatten().filter_map(|(_, subnet)| subnet["dhcp"]["relayVPC"].as_str());
+            let targets = subnets
+                .into_iter()
+                .flatten()
+                .filter_map(|(_, subnet)| subnet["dhcp"]["relayVPC"].as_str());
             own.extend(targets.map(str::to_owned));
         }
         for vpc in own.clone() {
@@ -138,7 +161,9 @@ pub(crate) fn plan(world: &World, index: &Index, switch: &str) -> Value {
     let outside = index.externals(switch).map(String::as_str);
     let among = |(_, spec): &(&str, &Value)| keys(&spec["permit"][0]).any(|vpc| vpcs.contains(vpc));
     let peerings = world.specs(Kind::VpcPeering).filter(among).map(|(name, _)| name);
-    let leaving = world.specs(Kind::ExternalPeering).filter(|(_, spec)| vpcs.contains(text(&spec["permit"]["vpc"]["name"])));
+    let leaving = world
+        .specs(Kind::ExternalPeering)
+        .filter(|(_, spec)| vpcs.contains(text(&spec["permit"]["vpc"]["name"])));
     let own_vlans = spec["vlanNamespaces"].as_array().into_iter().flatten().map(text);
     json!({
         "role": spec["role"], "description": spec["description"], "switch": spec,
@@ -164,9 +189,15 @@ pub(crate) fn plan(world: &World, index: &Index, switch: &str) -> Value {
 }
 
 /// Copies of the specs of those that exist, by name.
-fn copies<'a>(world: &World, kind: Kind, names: impl Iterator<Item = &'a str>) -> Map<String, Value> {
+fn copies<'a>(
+    world: &World,
+    kind: Kind,
+    names: impl Iterator<Item = &'a str>,
+) -> Map<String, Value> {
     names
-        .filter_map(|name| world.get(kind, name).map(|object| (name.to_owned(), object["spec"].clone())))
+        .filter_map(|name| {
+            world.get(kind, name).map(|object| (name.to_owned(), object["spec"].clone()))
+        })
         .collect()
 }
 
@@ -187,7 +218,9 @@ fn neighbours<'a>(index: &'a Index, switch: &str) -> BTreeSet<&'a str> {
 
 /// The other members of the redundancy group.
 fn group_peers(world: &World, switch: &str) -> Vec<String> {
-    let Some(group) = world.spec(Kind::Switch, switch)["redundancy"]["group"].as_str() else { return Vec::new() };
+    let Some(group) = world.spec(Kind::Switch, switch)["redundancy"]["group"].as_str() else {
+        return Vec::new();
+    };
     world
         .specs(Kind::Switch)
         .filter(|(name, spec)| *name != switch && spec["redundancy"]["group"] == group)
@@ -240,7 +273,11 @@ pub(crate) fn company(world: &World) -> Vec<Value> {
         for (name, subnet) in spec["subnets"].as_object().into_iter().flatten() {
             subnets.insert(name.clone(), json!({ "cidr": subnet["subnet"] }));
             if subnet["dhcp"]["enable"] == true {
-                all.push(object(Kind::DhcpSubnet, &format!("{vpc}--{name}"), dhcp_subnet(vpc, name, subnet, spec)));
+                all.push(object(
+                    Kind::DhcpSubnet,
+                    &format!("{vpc}--{name}"),
+                    dhcp_subnet(vpc, name, subnet, spec),
+                ));
             }
         }
         all.push(object(Kind::VpcInfo, vpc, json!({ "vni": vnis[vpc], "subnets": subnets })));
@@ -259,9 +296,12 @@ fn catalogs(world: &World, index: &Index) -> Vec<Value> {
         let names = keys(&world.spec(Kind::Vpc, vpc)["subnets"]).map(str::to_owned);
         subnets.insert(vpc, allot(&old["vpcSubnetVNIs"][vpc], names, vni + 1, 1));
     }
-    let mut all = vec![object(Kind::Catalog, "vpcs", json!({ "vpcVNIs": vnis, "vpcSubnetVNIs": subnets }))];
+    let mut all =
+        vec![object(Kind::Catalog, "vpcs", json!({ "vpcVNIs": vnis, "vpcSubnetVNIs": subnets }))];
     let old = world.spec(Kind::Catalog, "connections");
-    let attachable = world.specs(Kind::Connection).filter(|(_, spec)| link::union(spec).is_some_and(Union::is_server_facing));
+    let attachable = world
+        .specs(Kind::Connection)
+        .filter(|(_, spec)| link::union(spec).is_some_and(Union::is_server_facing));
     let ids = allot(&old["connectionIDs"], attachable.map(|(name, _)| name.to_owned()), 1, 1);
     all.push(object(Kind::Catalog, "connections", json!({ "connectionIDs": ids })));
     let mut shared: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
@@ -276,13 +316,22 @@ fn catalogs(world: &World, index: &Index) -> Vec<Value> {
         let old = world.spec(Kind::Catalog, &name);
         let irb = allot(&old["irbVLANs"], known.into_iter(), FIRST_IRB_VLAN, 1);
         let channels = allot(&old["portChannelIDs"], channels.into_iter(), 1, 1);
-        all.push(object(Kind::Catalog, &name, json!({ "irbVLANs": irb, "portChannelIDs": channels })));
+        all.push(object(
+            Kind::Catalog,
+            &name,
+            json!({ "irbVLANs": irb, "portChannelIDs": channels }),
+        ));
     }
     all
 }
 
 /// Numbers for names: the old ones where they are known, the lowest free ones for the rest.
-fn allot(old: &Value, names: impl Iterator<Item = String>, first: u64, step: u64) -> BTreeMap<String, u64> {
+fn allot(
+    old: &Value,
+    names: impl Iterator<Item = String>,
+    first: u64,
+    step: u64,
+) -> BTreeMap<String, u64> {
     let names: BTreeSet<String> = names.collect();
     let mut numbers: BTreeMap<String, u64> =
         names.iter().filter_map(|name| Some((name.clone(), old[name].as_u64()?))).collect();
@@ -341,10 +390,15 @@ mod tests {
 
     #[test]
     fn numbers_stay_with_their_owners() {
-        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into_iter();
+        let names = |list: &[&str]| {
+            list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into_iter()
+        };
         let first = allot(&Value::Null, names(&["b", "c"]), 100, 100);
         assert_eq!(first, BTreeMap::from([("b".into(), 100), ("c".into(), 200)]));
         let second = allot(&json!(first), names(&["a", "c", "d"]), 100, 100);
-        assert_eq!(second, BTreeMap::from([("a".into(), 100), ("c".into(), 200), ("d".into(), 300)]));
+        assert_eq!(
+            second,
+            BTreeMap::from([("a".into(), 100), ("c".into(), 200), ("d".into(), 300)])
+        );
     }
 }

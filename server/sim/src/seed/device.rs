@@ -34,12 +34,26 @@ struct Device<'a> {
 }
 
 /// The status of the Agent of a switch that is well and has applied its first plan.
-pub(crate) fn status(world: &World, index: &Index, switch: &str, now: i64, rng: &mut ChaCha8Rng) -> Value {
+pub(crate) fn status(
+    world: &World,
+    index: &Index,
+    switch: &str,
+    now: i64,
+    rng: &mut ChaCha8Rng,
+) -> Value {
     let spec = world.spec(Kind::Switch, switch);
     let profile = world.spec(Kind::SwitchProfile, spec["profile"].as_str().unwrap_or_default());
     let links = index.links.get(switch).map_or(&[][..], Vec::as_slice);
     let booted = now - rng.random_range(30..2000) * HOUR;
-    let device = Device { world, links, name: switch, spec, ports: profile::ports(profile, spec), booted, now };
+    let device = Device {
+        world,
+        links,
+        name: switch,
+        spec,
+        ports: profile::ports(profile, spec),
+        booted,
+        now,
+    };
     let applied = now - rng.random_range(60_000..HOUR);
     let heartbeat = now - rng.random_range(0..15_000);
     json!({
@@ -76,7 +90,9 @@ fn id(rng: &mut ChaCha8Rng) -> String {
 /// The operating system and the hardware.
 fn nos(device: &Device<'_>, profile: &Value, rng: &mut ChaCha8Rng) -> Value {
     let hours = (device.now - device.booted) / HOUR;
-    let serial = device.spec["boot"]["serial"].as_str().map_or_else(|| format!("V{:09}", rng.random_range(0..999_999_999)), str::to_owned);
+    let serial = device.spec["boot"]["serial"]
+        .as_str()
+        .map_or_else(|| format!("V{:09}", rng.random_range(0..999_999_999)), str::to_owned);
     json!({
         "asicVersion": profile["switchSilicon"], "hwskuVersion": profile["displayName"], "platformName": profile["platform"],
         "productDescription": profile["displayName"], "serialNumber": serial, "softwareVersion": "4.5.0-Enterprise_Base",
@@ -88,7 +104,10 @@ fn nos(device: &Device<'_>, profile: &Value, rng: &mut ChaCha8Rng) -> Value {
 /// The mode of every cage.
 fn breakouts(profile: &Value, spec: &Value) -> Map<String, Value> {
     let modes = profile::modes(profile, spec);
-    modes.into_iter().map(|(port, mode)| (port, json!({ "mode": mode, "status": "Completed" }))).collect()
+    modes
+        .into_iter()
+        .map(|(port, mode)| (port, json!({ "mode": mode, "status": "Completed" })))
+        .collect()
 }
 
 /// All ports, and the port channels.
@@ -104,7 +123,11 @@ fn interfaces(device: &Device<'_>, rng: &mut ChaCha8Rng) -> Map<String, Value> {
         let Some((name, port)) = profile::interface(&device.ports, &own.port) else { continue };
         if let Some(interface) = all.get_mut(name) {
             bring_up(device, interface, port, rng);
-            set(interface, "lldpNeighbors", json!([neighbour(device, connection, link.union, peer)]));
+            set(
+                interface,
+                "lldpNeighbors",
+                json!([neighbour(device.world, connection, link.union, peer)]),
+            );
         }
     }
     all.extend(port_channels(device));
@@ -141,7 +164,8 @@ fn bring_up(device: &Device<'_>, interface: &mut Value, port: &Port, rng: &mut C
 fn counters(device: &Device<'_>, speed: &str, rng: &mut ChaCha8Rng) -> Value {
     let gigabits: u64 = speed.trim_end_matches('G').parse().unwrap_or(1);
     let line = gigabits * 1_000_000_000;
-    let (inbound, outbound) = (rng.random_range(line / 2000..line / 3), rng.random_range(line / 2000..line / 3));
+    let (inbound, outbound) =
+        (rng.random_range(line / 2000..line / 3), rng.random_range(line / 2000..line / 3));
     let seconds = u64::try_from((device.now - device.booted) / 1000).unwrap_or_default();
     json!({
         "clear": rfc3339(device.booted),
@@ -154,17 +178,26 @@ fn counters(device: &Device<'_>, speed: &str, rng: &mut ChaCha8Rng) -> Value {
 }
 
 /// What LLDP says about the other end.
-fn neighbour(device: &Device<'_>, connection: &str, union: Union, peer: Option<&End>) -> Value {
+pub(crate) fn neighbour(
+    world: &World,
+    connection: &str,
+    union: Union,
+    peer: Option<&End>,
+) -> Value {
     let Some(peer) = peer else {
         let system = format!("{}-edge", connection.rsplit("--").next().unwrap_or("outside"));
         return json!({ "name": system, "sysName": system, "chassis": "00:1c:73:aa:00:01", "sysDescr": "Edge router", "portID": "et-0/0/1", "portDescr": "et-0/0/1" });
     };
     let (port, describe) = match union {
-        Union::Fabric | Union::Mesh => (nos_name(device.world, peer), format!("Hedgehog Fabric {DEPLOYMENT}")),
-        Union::Gateway => (peer.port.clone(), "Hedgehog Gateway".to_owned()),
-        Union::Unbundled | Union::Bundled | Union::Eslag | Union::External | Union::StaticExternal => {
-            (peer.port.clone(), "Debian GNU/Linux 13 (trixie)".to_owned())
+        Union::Fabric | Union::Mesh => {
+            (nos_name(world, peer), format!("Hedgehog Fabric {DEPLOYMENT}"))
         }
+        Union::Gateway => (peer.port.clone(), "Hedgehog Gateway".to_owned()),
+        Union::Unbundled
+        | Union::Bundled
+        | Union::Eslag
+        | Union::External
+        | Union::StaticExternal => (peer.port.clone(), "Debian GNU/Linux 13 (trixie)".to_owned()),
     };
     json!({
         "name": peer.device, "sysName": peer.device, "chassis": chassis(&peer.device), "sysDescr": describe,
@@ -177,12 +210,15 @@ fn nos_name(world: &World, peer: &End) -> String {
     let spec = world.spec(Kind::Switch, &peer.device);
     let profile = world.spec(Kind::SwitchProfile, spec["profile"].as_str().unwrap_or_default());
     let ports = profile::ports(profile, spec);
-    profile::interface(&ports, &peer.port).map_or_else(|| peer.port.clone(), |(_, port)| port.nos.clone())
+    profile::interface(&ports, &peer.port)
+        .map_or_else(|| peer.port.clone(), |(_, port)| port.nos.clone())
 }
 
 /// A MAC address that belongs to a name.
 fn chassis(name: &str) -> String {
-    let sum = name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let sum = name
+        .bytes()
+        .fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let [a, b, c, d] = sum.to_be_bytes();
     format!("52:54:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
@@ -190,12 +226,14 @@ fn chassis(name: &str) -> String {
 /// One port channel for each bundle, numbered as the catalog says in the order of names.
 fn port_channels(device: &Device<'_>) -> Map<String, Value> {
     let group = device.spec["redundancy"]["group"].as_str();
-    let catalog = group.map_or_else(|| format!("switch.{}", device.name), |group| format!("redundancy.{group}"));
+    let catalog = group
+        .map_or_else(|| format!("switch.{}", device.name), |group| format!("redundancy.{group}"));
     let ids = &device.world.spec(Kind::Catalog, &catalog)["portChannelIDs"];
     let mut channels = Map::new();
     for (connection, link) in device.links {
         let Some(id) = ids[connection].as_u64() else { continue };
-        let speed = profile::interface(&device.ports, &link.near.port).map_or("25G", |(_, port)| port.speed.as_str());
+        let speed = profile::interface(&device.ports, &link.near.port)
+            .map_or("25G", |(_, port)| port.speed.as_str());
         let body = json!({
             "enabled": true, "admin": "up", "oper": "up", "mac": chassis(device.name), "speed": speed,
             "change": rfc3339(device.booted + 125_000),
@@ -214,7 +252,8 @@ fn transceivers(device: &Device<'_>, rng: &mut ChaCha8Rng) -> Map<String, Value>
     for (_, link) in device.links {
         let Some((own, _)) = link.seen_from(device.name) else { continue };
         let Some((name, port)) = profile::interface(&device.ports, &own.port) else { continue };
-        let cage = if port.cage { name.rsplit_once('/').map_or(name, |(cage, _)| cage) } else { name };
+        let cage =
+            if port.cage { name.rsplit_once('/').map_or(name, |(cage, _)| cage) } else { name };
         let class = if port.cage { "QSFP28" } else { "SFP28" };
         let serial = format!("TX{:08}", rng.random_range(0..99_999_999));
         let mut body = json!({
@@ -222,10 +261,15 @@ fn transceivers(device: &Device<'_>, rng: &mut ChaCha8Rng) -> Map<String, Value>
             "vendorRev": "B", "serial": serial, "temp": tenth(rng, 290, 410), "voltage": tenth(rng, 32, 34),
         });
         if port.cage {
-            let channels: Map<String, Value> = (1..=4).map(|lane: u8| (lane.to_string(), light(rng))).collect();
+            let channels: Map<String, Value> =
+                (1..=4).map(|lane: u8| (lane.to_string(), light(rng))).collect();
             for (key, value) in [
-                ("descr", json!(format!("{}BASE-SR4", port.speed))), ("cable", json!("FIBER")), ("connType", json!("MPO")),
-                ("vendorPart", json!("NO-Q28-SR4")), ("length", json!(30)), ("channels", json!(channels)),
+                ("descr", json!(format!("{}BASE-SR4", port.speed))),
+                ("cable", json!("FIBER")),
+                ("connType", json!("MPO")),
+                ("vendorPart", json!("NO-Q28-SR4")),
+                ("length", json!(30)),
+                ("channels", json!(channels)),
             ] {
                 set(&mut body, key, value);
             }
@@ -274,9 +318,22 @@ fn bgp(device: &Device<'_>, rng: &mut ChaCha8Rng) -> Value {
 }
 
 /// The BGP neighbours of the external attachments of a connection.
-fn outside(device: &Device<'_>, connection: &str, vrfs: &mut BTreeMap<String, Map<String, Value>>, rng: &mut ChaCha8Rng) {
-    for (_, attachment) in device.world.specs(Kind::ExternalAttachment).filter(|(_, spec)| spec["connection"] == connection) {
-        let (Some(external), Some(ip)) = (attachment["external"].as_str(), attachment["neighbor"]["ip"].as_str()) else { continue };
+fn outside(
+    device: &Device<'_>,
+    connection: &str,
+    vrfs: &mut BTreeMap<String, Map<String, Value>>,
+    rng: &mut ChaCha8Rng,
+) {
+    for (_, attachment) in device
+        .world
+        .specs(Kind::ExternalAttachment)
+        .filter(|(_, spec)| spec["connection"] == connection)
+    {
+        let (Some(external), Some(ip)) =
+            (attachment["external"].as_str(), attachment["neighbor"]["ip"].as_str())
+        else {
+            continue;
+        };
         let body = session(device, &attachment["neighbor"], rng);
         vrfs.entry(format!("VrfE{external}")).or_default().insert(ip.to_owned(), body);
     }
@@ -347,8 +404,12 @@ fn power(rng: &mut ChaCha8Rng) -> Value {
 fn resources(rng: &mut ChaCha8Rng) -> Value {
     let mut stats = Map::new();
     for (name, size) in [
-        ("ipv4Routes", 131_072), ("ipv4Nexthops", 32_768), ("ipv4Neighbors", 32_768), ("fdbEntries", 81_920),
-        ("nexthopGroups", 512), ("nexthopGroupMembers", 16_384),
+        ("ipv4Routes", 131_072),
+        ("ipv4Nexthops", 32_768),
+        ("ipv4Neighbors", 32_768),
+        ("fdbEntries", 81_920),
+        ("nexthopGroups", 512),
+        ("nexthopGroupMembers", 16_384),
     ] {
         let used = rng.random_range(size / 400..size / 20);
         stats.insert(format!("{name}Used"), json!(used));
@@ -358,17 +419,29 @@ fn resources(rng: &mut ChaCha8Rng) -> Value {
 }
 
 /// The status of a DHCP subnet: a lease for each server on it.
-pub(crate) fn leases(world: &World, index: &Index, name: &str, now: i64, rng: &mut ChaCha8Rng) -> Value {
+pub(crate) fn leases(
+    world: &World,
+    index: &Index,
+    name: &str,
+    now: i64,
+    rng: &mut ChaCha8Rng,
+) -> Value {
     let spec = world.spec(Kind::DhcpSubnet, name);
-    let start = spec["startIP"].as_str().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok()).map_or(0, |ip| ip.to_bits());
-    let here = |(_, vpc, subnet): &(String, String, String)| spec["subnet"] == format!("{vpc}/{subnet}").as_str();
+    let start = spec["startIP"]
+        .as_str()
+        .and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok())
+        .map_or(0, |ip| ip.to_bits());
+    let here = |(_, vpc, subnet): &(String, String, String)| {
+        spec["subnet"] == format!("{vpc}/{subnet}").as_str()
+    };
     let mut allocated = Map::new();
     let connections = index.attached.iter().filter(|(_, attachments)| attachments.iter().any(here));
     for ((connection, _), n) in connections.zip(0_u32..) {
         let Some(server) = server_of(world, connection) else { continue };
         let ip = std::net::Ipv4Addr::from_bits(start + n).to_string();
         let expiry = rfc3339(now + rng.random_range(600_000..HOUR));
-        allocated.insert(chassis(&server), json!({ "ip": ip, "expiry": expiry, "hostname": server }));
+        allocated
+            .insert(chassis(&server), json!({ "ip": ip, "expiry": expiry, "hostname": server }));
     }
     json!({ "allocated": allocated })
 }

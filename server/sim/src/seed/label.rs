@@ -30,15 +30,20 @@ pub(crate) fn stick(world: &mut World) {
 pub(crate) fn of(kind: Kind, spec: &Value) -> BTreeMap<String, String> {
     let mut labels = Labels::default();
     match kind {
-        Kind::Vpc => labels.own("ipv4ns", &spec["ipv4Namespace"]).own("vlanns", &spec["vlanNamespace"]),
+        Kind::Vpc => {
+            labels.own("ipv4ns", &spec["ipv4Namespace"]).own("vlanns", &spec["vlanNamespace"])
+        }
         Kind::VpcAttachment => {
-            let (vpc, subnet) = spec["subnet"].as_str().and_then(|text| text.split_once('/')).unwrap_or_default();
+            let (vpc, subnet) =
+                spec["subnet"].as_str().and_then(|text| text.split_once('/')).unwrap_or_default();
             labels.text("vpc", vpc).text("subnet", subnet).own("connection", &spec["connection"]);
             if spec["nativeVLAN"] == true { labels.text("nativevlan", "true") } else { &mut labels }
         }
         Kind::VpcPeering => peering(&mut labels, spec),
         Kind::External => labels.own("ipv4ns", &spec["ipv4Namespace"]),
-        Kind::ExternalAttachment => labels.own("connection", &spec["connection"]).own("external", &spec["external"]),
+        Kind::ExternalAttachment => {
+            labels.own("connection", &spec["connection"]).own("external", &spec["external"])
+        }
         Kind::ExternalPeering => {
             let permit = &spec["permit"];
             labels.own("vpc", &permit["vpc"]["name"]).own("external", &permit["external"]["name"])
@@ -118,8 +123,12 @@ fn connection<'a>(labels: &'a mut Labels, spec: &Value) -> &'a mut Labels {
         if let Some(far) = &link.far {
             match link.union {
                 link::Union::Fabric | link::Union::Mesh => labels.mark("switch", &far.device),
-                link::Union::Unbundled | link::Union::Bundled | link::Union::Eslag => labels.mark("server", &far.device),
-                link::Union::Gateway | link::Union::External | link::Union::StaticExternal => labels,
+                link::Union::Unbundled | link::Union::Bundled | link::Union::Eslag => {
+                    labels.mark("server", &far.device)
+                }
+                link::Union::Gateway | link::Union::External | link::Union::StaticExternal => {
+                    labels
+                }
             };
         }
     }

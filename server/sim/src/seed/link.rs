@@ -92,7 +92,8 @@ pub(crate) fn union(spec: &Value) -> Option<Union> {
 
 /// The links of the spec of a Connection; none where it is not understood.
 pub(crate) fn links(spec: &Value) -> Vec<Link> {
-    let Some((key, union, near, far)) = SHAPES.iter().find(|(key, ..)| spec[*key].is_object()) else {
+    let Some((key, union, near, far)) = SHAPES.iter().find(|(key, ..)| spec[*key].is_object())
+    else {
         return Vec::new();
     };
     let body = &spec[*key];
@@ -113,7 +114,11 @@ pub(crate) fn links(spec: &Value) -> Vec<Link> {
 /// One end from `{port: "device/port", ip}`.
 fn end(value: &Value) -> Option<End> {
     let (device, port) = value["port"].as_str()?.split_once('/')?;
-    Some(End { device: device.to_owned(), port: port.to_owned(), ip: value["ip"].as_str().map(str::to_owned) })
+    Some(End {
+        device: device.to_owned(),
+        port: port.to_owned(),
+        ip: value["ip"].as_str().map(str::to_owned),
+    })
 }
 
 impl Link {
@@ -158,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_half_written_link_is_no_link() {
-        assert!(links(&json!({"unbundled": {"link": {"server": {}, "switch": {"port": "l/E1/1"}}}})).is_empty());
+        assert!(
+            links(&json!({"unbundled": {"link": {"server": {}, "switch": {"port": "l/E1/1"}}}}))
+                .is_empty()
+        );
         assert!(links(&json!({})).is_empty());
     }
 }

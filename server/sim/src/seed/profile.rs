@@ -58,8 +58,12 @@ impl Model {
                 "portProfiles": { "QSFP28-100G": qsfp28() },
             }),
             Self::Ds4000 => {
-                let cages = cages(Cages { first: 1, count: 32, base: 0, lanes: 8, per_pipeline: Some(4) }, "QSFPDD-400G");
-                let pipelines: Map<String, Value> = (1..=8).map(|n| (n.to_string(), json!({"maxPorts": 18}))).collect();
+                let cages = cages(
+                    Cages { first: 1, count: 32, base: 0, lanes: 8, per_pipeline: Some(4) },
+                    "QSFPDD-400G",
+                );
+                let pipelines: Map<String, Value> =
+                    (1..=8).map(|n| (n.to_string(), json!({"maxPorts": 18}))).collect();
                 json!({
                     "displayName": "Celestica DS4000", "otherNames": ["Celestica Silverstone2"],
                     "switchSilicon": "Broadcom TH3", "nosType": "sonic-bcm-base",
@@ -69,7 +73,11 @@ impl Model {
                 })
             }
             Self::S5248 => leaf_model("Dell S5248F-ON", &[], "x86_64-dellemc_s5248f_c3538-r0"),
-            Self::Dcs203 => leaf_model("Edgecore DCS203", &["Edgecore AS7326-56X"], "x86_64-accton_as7326_56x-r0"),
+            Self::Dcs203 => leaf_model(
+                "Edgecore DCS203",
+                &["Edgecore AS7326-56X"],
+                "x86_64-accton_as7326_56x-r0",
+            ),
         }
     }
 }
@@ -87,7 +95,10 @@ fn virtual_switch() -> Value {
 /// A leaf with 48 small ports in groups of four and 8 cages.
 fn leaf_model(display: &str, other: &[&str], platform: &str) -> Value {
     let mut ports = grouped_ports(48);
-    ports.extend(cages(Cages { first: 49, count: 8, base: 48, lanes: 4, per_pipeline: None }, "QSFP28-100G"));
+    ports.extend(cages(
+        Cages { first: 49, count: 8, base: 48, lanes: 4, per_pipeline: None },
+        "QSFP28-100G",
+    ));
     let mut spec = json!({
         "displayName": display, "switchSilicon": "Broadcom TD3-X7 3.2T", "nosType": "sonic-bcm-base",
         "platform": platform, "config": {}, "features": features(true), "ports": ports, "portGroups": groups(12),
@@ -155,7 +166,9 @@ fn cages(row: Cages, profile: &str) -> Map<String, Value> {
 
 /// Speed groups `1` to `count`.
 fn groups(count: u32) -> Map<String, Value> {
-    (1..=count).map(|n| (n.to_string(), json!({ "nos": n.to_string(), "profile": "SFP28-25G" }))).collect()
+    (1..=count)
+        .map(|n| (n.to_string(), json!({ "nos": n.to_string(), "profile": "SFP28-25G" })))
+        .collect()
 }
 
 /// Small ports: one speed for a group.
@@ -165,12 +178,35 @@ fn sfp28() -> Value {
 
 /// Four lanes.
 fn qsfp28() -> Value {
-    breakouts("1x100G", &[("1x100G", 0), ("1x50G", 0), ("1x40G", 0), ("1x25G", 0), ("1x10G", 0), ("2x50G", 2), ("4x25G", 1), ("4x10G", 1)])
+    breakouts(
+        "1x100G",
+        &[
+            ("1x100G", 0),
+            ("1x50G", 0),
+            ("1x40G", 0),
+            ("1x25G", 0),
+            ("1x10G", 0),
+            ("2x50G", 2),
+            ("4x25G", 1),
+            ("4x10G", 1),
+        ],
+    )
 }
 
 /// Eight lanes.
 fn qsfp_dd() -> Value {
-    breakouts("1x400G", &[("1x400G", 0), ("1x200G", 0), ("1x100G", 0), ("2x200G", 4), ("2x100G", 4), ("4x100G", 2), ("8x50G", 1)])
+    breakouts(
+        "1x400G",
+        &[
+            ("1x400G", 0),
+            ("1x200G", 0),
+            ("1x100G", 0),
+            ("2x200G", 4),
+            ("2x100G", 4),
+            ("4x100G", 2),
+            ("8x50G", 1),
+        ],
+    )
 }
 
 /// A breakout profile: each mode with the distance between its ports in lanes.
@@ -178,7 +214,8 @@ fn breakouts(default: &str, modes: &[(&str, u32)]) -> Value {
     let supported: Map<String, Value> = modes
         .iter()
         .map(|(mode, step)| {
-            let offsets: Vec<String> = (0..lanes(mode)).map(|lane| (lane * step).to_string()).collect();
+            let offsets: Vec<String> =
+                (0..lanes(mode)).map(|lane| (lane * step).to_string()).collect();
             ((*mode).to_owned(), json!({ "offsets": offsets }))
         })
         .collect();
@@ -255,9 +292,15 @@ fn small_speed<'a>(profile: &'a Value, switch: &'a Value, name: &str, port: &Val
 }
 
 /// The name under which an agent reports a port that a Connection names: cages get their first lane.
-pub(crate) fn interface<'a>(ports: &'a BTreeMap<String, Port>, port: &str) -> Option<(&'a str, &'a Port)> {
+pub(crate) fn interface<'a>(
+    ports: &'a BTreeMap<String, Port>,
+    port: &str,
+) -> Option<(&'a str, &'a Port)> {
     let lane = format!("{port}/1");
-    ports.get_key_value(port).or_else(|| ports.get_key_value(&lane)).map(|(name, port)| (name.as_str(), port))
+    ports
+        .get_key_value(port)
+        .or_else(|| ports.get_key_value(&lane))
+        .map(|(name, port)| (name.as_str(), port))
 }
 
 /// A text, empty where there is none.
@@ -272,11 +315,20 @@ mod tests {
     #[test]
     fn a_cage_is_named_by_its_lane_and_a_small_port_is_not() {
         let profile = Model::S5248.spec();
-        let ports = ports(&profile, &json!({ "portBreakouts": { "E1/56": "4x25G" }, "portGroupSpeeds": { "1": "10G" } }));
+        let ports = ports(
+            &profile,
+            &json!({ "portBreakouts": { "E1/56": "4x25G" }, "portGroupSpeeds": { "1": "10G" } }),
+        );
         assert_eq!(ports["E1/1"].speed, "10G");
         assert_eq!(ports["E1/5"].speed, "25G");
-        assert_eq!((ports["E1/49/1"].nos.as_str(), ports["E1/49/1"].speed.as_str()), ("Ethernet48", "100G"));
-        assert_eq!((ports["E1/56/3"].nos.as_str(), ports["E1/56/3"].speed.as_str()), ("Ethernet78", "25G"));
+        assert_eq!(
+            (ports["E1/49/1"].nos.as_str(), ports["E1/49/1"].speed.as_str()),
+            ("Ethernet48", "100G")
+        );
+        assert_eq!(
+            (ports["E1/56/3"].nos.as_str(), ports["E1/56/3"].speed.as_str()),
+            ("Ethernet78", "25G")
+        );
         assert_eq!(interface(&ports, "E1/49").map(|(name, _)| name), Some("E1/49/1"));
         assert_eq!(interface(&ports, "E1/57"), None);
         assert!(ports["M1"].management);
@@ -286,7 +338,8 @@ mod tests {
     fn no_two_ports_of_a_model_share_a_name_on_the_device() {
         for model in [Model::Vs, Model::Ds3000, Model::Ds4000, Model::S5248, Model::Dcs203] {
             let ports = ports(&model.spec(), &json!({}));
-            let names: std::collections::BTreeSet<_> = ports.values().map(|port| &port.nos).collect();
+            let names: std::collections::BTreeSet<_> =
+                ports.values().map(|port| &port.nos).collect();
             assert_eq!(names.len(), ports.len(), "{}", model.name());
         }
     }

@@ -51,12 +51,16 @@ struct Tenant {
 /// The VPCs of the demo; the smallest fabric has the first two.
 const TENANTS: &[Tenant] = &[
     Tenant {
-        name: "ops", mode: "", space: "default",
+        name: "ops",
+        mode: "",
+        space: "default",
         subnets: &[("mgmt", Dhcp::Server, Fence::Open), ("oob", Dhcp::Off, Fence::Restricted)],
         permit: &[],
     },
     Tenant {
-        name: "shop", mode: "", space: "default",
+        name: "shop",
+        mode: "",
+        space: "default",
         subnets: &[
             ("web", Dhcp::Server, Fence::Isolated),
             ("app", Dhcp::Server, Fence::Isolated),
@@ -65,31 +69,60 @@ const TENANTS: &[Tenant] = &[
         permit: &[&["web", "app"], &["app", "db"]],
     },
     Tenant {
-        name: "ledger", mode: "", space: "default",
-        subnets: &[("core", Dhcp::Relay("ops"), Fence::Open), ("audit", Dhcp::Server, Fence::Restricted)],
+        name: "ledger",
+        mode: "",
+        space: "default",
+        subnets: &[
+            ("core", Dhcp::Relay("ops"), Fence::Open),
+            ("audit", Dhcp::Server, Fence::Restricted),
+        ],
         permit: &[],
     },
     Tenant {
-        name: "ml-train", mode: "l3vni", space: "default",
+        name: "ml-train",
+        mode: "l3vni",
+        space: "default",
         subnets: &[("gpu", Dhcp::Server, Fence::Open), ("store", Dhcp::Off, Fence::Open)],
         permit: &[],
     },
-    Tenant { name: "anycast", mode: "", space: "default", subnets: &[("dns", Dhcp::HostBgp, Fence::Open)], permit: &[] },
     Tenant {
-        name: "acme", mode: "", space: "partner",
-        subnets: &[("floor", Dhcp::Server, Fence::Open), ("guests", Dhcp::Server, Fence::Restricted)],
+        name: "anycast",
+        mode: "",
+        space: "default",
+        subnets: &[("dns", Dhcp::HostBgp, Fence::Open)],
+        permit: &[],
+    },
+    Tenant {
+        name: "acme",
+        mode: "",
+        space: "partner",
+        subnets: &[
+            ("floor", Dhcp::Server, Fence::Open),
+            ("guests", Dhcp::Server, Fence::Restricted),
+        ],
         permit: &[],
     },
 ];
 
 /// Attachments of the smallest fabric: subnet, number of the server, untagged.
-const FEW: &[(&str, usize, bool)] = &[("shop/web", 1, false), ("shop/app", 1, false), ("shop/db", 2, false), ("ops/mgmt", 3, true)];
+const FEW: &[(&str, usize, bool)] =
+    &[("shop/web", 1, false), ("shop/app", 1, false), ("shop/db", 2, false), ("ops/mgmt", 3, true)];
 
 /// Attachments of the middle fabric.
 const SOME: &[(&str, usize, bool)] = &[
-    ("shop/web", 1, true), ("shop/web", 2, false), ("shop/app", 2, false), ("shop/app", 6, false), ("shop/db", 7, false),
-    ("ops/mgmt", 3, true), ("ops/mgmt", 10, false), ("ledger/core", 7, true), ("ledger/audit", 8, false),
-    ("ml-train/gpu", 4, true), ("ml-train/gpu", 9, true), ("ml-train/store", 8, false), ("anycast/dns", 5, false),
+    ("shop/web", 1, true),
+    ("shop/web", 2, false),
+    ("shop/app", 2, false),
+    ("shop/app", 6, false),
+    ("shop/db", 7, false),
+    ("ops/mgmt", 3, true),
+    ("ops/mgmt", 10, false),
+    ("ledger/core", 7, true),
+    ("ledger/audit", 8, false),
+    ("ml-train/gpu", 4, true),
+    ("ml-train/gpu", 9, true),
+    ("ml-train/store", 8, false),
+    ("anycast/dns", 5, false),
     ("acme/floor", 6, true),
 ];
 
@@ -120,11 +153,19 @@ impl Space {
 pub(crate) fn settle(yard: &mut Yard, scale: Scale) {
     let second = 16 * yard.rng.random_range(1..=6_u32);
     let (net, vlan) = (yard.rng.random_range(1..40), 1001 + yard.rng.random_range(0..50));
-    yard.world.add(Kind::Ipv4Namespace, "default", json!({ "subnets": [format!("10.{second}.0.0/12")] }));
+    yard.world.add(
+        Kind::Ipv4Namespace,
+        "default",
+        json!({ "subnets": [format!("10.{second}.0.0/12")] }),
+    );
     let mut spaces = BTreeMap::from([("default", Space { second, net, vlan })]);
     if scale == Scale::Vlab {
         // The partner brought addresses of its own, which happen to be ours as well: that is what namespaces are for.
-        yard.world.add(Kind::Ipv4Namespace, "partner", json!({ "subnets": [format!("10.{second}.0.0/16")] }));
+        yard.world.add(
+            Kind::Ipv4Namespace,
+            "partner",
+            json!({ "subnets": [format!("10.{second}.0.0/16")] }),
+        );
         spaces.insert("partner", Space { second, net, vlan: 2400 });
     }
     match scale {
@@ -136,7 +177,12 @@ pub(crate) fn settle(yard: &mut Yard, scale: Scale) {
 }
 
 /// The hand-made VPCs.
-fn demo(yard: &mut Yard, spaces: &mut BTreeMap<&str, Space>, tenants: &[Tenant], attached: &[(&str, usize, bool)]) {
+fn demo(
+    yard: &mut Yard,
+    spaces: &mut BTreeMap<&str, Space>,
+    tenants: &[Tenant],
+    attached: &[(&str, usize, bool)],
+) {
     for tenant in tenants {
         let Some(space) = spaces.get_mut(tenant.space) else { continue };
         let mut subnets: BTreeMap<String, Value> = BTreeMap::new();
@@ -212,8 +258,13 @@ fn dhcp_server(net: &str) -> Value {
 
 /// Two hosts of the first shop subnet have their addresses for good.
 fn pin_leases(yard: &mut Yard) {
-    let mac = format!("52:54:00:{:02x}:{:02x}:0a", yard.rng.random::<u8>(), yard.rng.random::<u8>());
-    let Some(web) = yard.world.get_mut(Kind::Vpc, "shop").and_then(|vpc| vpc.pointer_mut("/spec/subnets/web")) else { return };
+    let mac =
+        format!("52:54:00:{:02x}:{:02x}:0a", yard.rng.random::<u8>(), yard.rng.random::<u8>());
+    let Some(web) =
+        yard.world.get_mut(Kind::Vpc, "shop").and_then(|vpc| vpc.pointer_mut("/spec/subnets/web"))
+    else {
+        return;
+    };
     let net = web["subnet"].as_str().unwrap_or_default().trim_end_matches(".0/24").to_owned();
     if let Some(dhcp) = web.get_mut("dhcp") {
         set(dhcp, "static", json!({ mac: { "ip": format!("{net}.11") } }));
@@ -232,7 +283,8 @@ fn attach(yard: &mut Yard, subnet: &str, berth: &Berth, native: bool) {
 
 /// Lets two VPCs talk.
 fn peer(yard: &mut Yard, permit: &Value) {
-    let names: Vec<&str> = permit.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> =
+        permit.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     yard.world.add(Kind::VpcPeering, &names.join("--"), json!({ "permit": [permit] }));
 }
 
@@ -241,7 +293,11 @@ fn gateway_peering(yard: &mut Yard, one: (&str, &str), other: (&str, &str)) {
     let expose = |subnet: &str| json!({ "expose": [{ "ips": [{ "vpcSubnet": subnet }] }] });
     let peering = BTreeMap::from([(one.0, expose(one.1)), (other.0, expose(other.1))]);
     let name = format!("{}--{}", one.0, other.0);
-    yard.world.add(Kind::GatewayPeering, &name, json!({ "gatewayGroup": "default", "peering": peering }));
+    yard.world.add(
+        Kind::GatewayPeering,
+        &name,
+        json!({ "gatewayGroup": "default", "peering": peering }),
+    );
 }
 
 /// Hundreds of VPCs, each at home in a few racks.
@@ -249,12 +305,15 @@ fn crowd(yard: &mut Yard, spaces: &mut BTreeMap<&str, Space>) {
     let Some(space) = spaces.get_mut("default") else { return };
     for n in 0..MANY {
         let mut subnets = BTreeMap::new();
-        for (i, name) in ["front", "back", "data"].iter().enumerate().take(if n % 3 == 0 { 3 } else { 2 }) {
+        for (i, name) in
+            ["front", "back", "data"].iter().enumerate().take(if n % 3 == 0 { 3 } else { 2 })
+        {
             let dhcp = if i < 2 { Dhcp::Server } else { Dhcp::Off };
             let fence = if n % 7 == 0 { Fence::Isolated } else { Fence::Open };
             subnets.insert((*name).to_owned(), subnet(space, dhcp, fence, None));
         }
-        let mut spec = json!({ "ipv4Namespace": "default", "vlanNamespace": "default", "subnets": subnets });
+        let mut spec =
+            json!({ "ipv4Namespace": "default", "vlanNamespace": "default", "subnets": subnets });
         if n % 7 == 0 {
             set(&mut spec, "permit", json!([["front", "back"]]));
         }
@@ -302,7 +361,11 @@ fn outside(yard: &mut Yard, scale: Scale) {
     let isp = json!({ "ipv4Namespace": "default", "inboundCommunity": "64900:110", "outboundCommunity": "50000:50110" });
     yard.world.add(Kind::External, "isp-north", isp);
     let prefixes = json!({ "prefixes": ["192.0.2.0/24", "198.18.16.0/20"] });
-    yard.world.add(Kind::External, "dc-legacy", json!({ "ipv4Namespace": "default", "static": prefixes }));
+    yard.world.add(
+        Kind::External,
+        "dc-legacy",
+        json!({ "ipv4Namespace": "default", "static": prefixes }),
+    );
     let first_port = if scale == Scale::Small { 41 } else { 45 };
     for (n, leaf) in (0_u32..).zip(yard.borders.clone()) {
         uplinks(yard, n, &leaf, first_port);
@@ -317,7 +380,11 @@ fn outside(yard: &mut Yard, scale: Scale) {
         }
         Scale::Large => {
             for n in (0..MANY).step_by(3) {
-                let (external, prefix) = if n % 2 == 0 { ("isp-north", "0.0.0.0/0") } else { ("dc-legacy", "198.18.16.0/20") };
+                let (external, prefix) = if n % 2 == 0 {
+                    ("isp-north", "0.0.0.0/0")
+                } else {
+                    ("dc-legacy", "198.18.16.0/20")
+                };
                 let_out(yard, &crowd_name(n), "front", external, prefix);
             }
         }
@@ -364,5 +431,9 @@ fn let_out(yard: &mut Yard, vpc: &str, subnet: &str, external: &str, prefix: &st
         "vpc": { "name": vpc, "subnets": [subnet] },
         "external": { "name": external, "prefixes": [{ "prefix": prefix }] },
     });
-    yard.world.add(Kind::ExternalPeering, &format!("{vpc}--{external}"), json!({ "permit": permit }));
+    yard.world.add(
+        Kind::ExternalPeering,
+        &format!("{vpc}--{external}"),
+        json!({ "permit": permit }),
+    );
 }

@@ -111,11 +111,17 @@ impl World {
         self.all(kind).map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// How many there are of a kind.
+    pub(crate) fn count(&self, kind: Kind) -> usize {
+        self.objects.get(&kind).map_or(0, BTreeMap::len)
+    }
+
     /// Every object, in an order in which each can be created.
     pub(crate) fn into_objects(mut self) -> Vec<Value> {
         let mut all = Vec::new();
         for kind in ORDER {
-            let mut of_kind: Vec<Value> = self.objects.remove(kind).unwrap_or_default().into_values().collect();
+            let mut of_kind: Vec<Value> =
+                self.objects.remove(kind).unwrap_or_default().into_values().collect();
             of_kind.sort_by_key(relays);
             all.append(&mut of_kind);
         }
@@ -125,9 +131,9 @@ impl World {
 
 /// Whether a VPC needs another one for its DHCP relay; stable sorting puts these last.
 fn relays(object: &Value) -> bool {
-    object["spec"]["subnets"]
-        .as_object()
-        .is_some_and(|subnets| subnets.values().any(|subnet| subnet["dhcp"]["relayVPC"].is_string()))
+    object["spec"]["subnets"].as_object().is_some_and(|subnets| {
+        subnets.values().any(|subnet| subnet["dhcp"]["relayVPC"].is_string())
+    })
 }
 
 impl FromIterator<Value> for World {
@@ -156,7 +162,8 @@ mod tests {
     #[test]
     fn what_does_not_belong_is_left_out() {
         let stranger = json!({"kind": "Pod", "metadata": {"name": "a", "namespace": "default"}});
-        let elsewhere = json!({"kind": "VPC", "metadata": {"name": "a", "namespace": "kube-system"}});
+        let elsewhere =
+            json!({"kind": "VPC", "metadata": {"name": "a", "namespace": "kube-system"}});
         let world: World = [stranger, elsewhere].into_iter().collect();
         assert!(world.into_objects().is_empty());
     }
@@ -166,7 +173,8 @@ mod tests {
         let mut world = World::default();
         world.add(Kind::Vpc, "a", json!({"subnets": {"x": {"dhcp": {"relayVPC": "b"}}}}));
         world.add(Kind::Vpc, "b", json!({"subnets": {"x": {}}}));
-        let names: Vec<_> = world.into_objects().iter().map(|o| o["metadata"]["name"].clone()).collect();
+        let names: Vec<_> =
+            world.into_objects().iter().map(|o| o["metadata"]["name"].clone()).collect();
         assert_eq!(names, ["b", "a"]);
     }
 }

@@ -17,7 +17,8 @@ use super::{
 };
 
 /// Places in which a demo fabric may stand.
-const SITES: &[&str] = &["Turku", "Ghent", "Porto", "Graz", "Leeds", "Lyon", "Bergen", "Malaga", "Brno", "Cork"];
+const SITES: &[&str] =
+    &["Turku", "Ghent", "Porto", "Graz", "Leeds", "Lyon", "Bergen", "Malaga", "Brno", "Cork"];
 
 /// How many of everything.
 #[derive(Debug, Clone, Copy)]
@@ -46,16 +47,46 @@ impl Shape {
     fn of(scale: Scale) -> Self {
         match scale {
             Scale::Small => Self {
-                spines: 1, spine: Model::Vs, pairs: 1, leaf: Model::Vs, borders: 0, border: Model::Vs,
-                cables: 2, uplink: 45, gateways: 0, eslag: 1, bundled: 1, unbundled: 1,
+                spines: 1,
+                spine: Model::Vs,
+                pairs: 1,
+                leaf: Model::Vs,
+                borders: 0,
+                border: Model::Vs,
+                cables: 2,
+                uplink: 45,
+                gateways: 0,
+                eslag: 1,
+                bundled: 1,
+                unbundled: 1,
             },
             Scale::Vlab => Self {
-                spines: 2, spine: Model::Ds3000, pairs: 2, leaf: Model::S5248, borders: 1, border: Model::Dcs203,
-                cables: 2, uplink: 49, gateways: 1, eslag: 2, bundled: 1, unbundled: 1,
+                spines: 2,
+                spine: Model::Ds3000,
+                pairs: 2,
+                leaf: Model::S5248,
+                borders: 1,
+                border: Model::Dcs203,
+                cables: 2,
+                uplink: 49,
+                gateways: 1,
+                eslag: 2,
+                bundled: 1,
+                unbundled: 1,
             },
             Scale::Large => Self {
-                spines: 8, spine: Model::Ds4000, pairs: 47, leaf: Model::S5248, borders: 2, border: Model::Dcs203,
-                cables: 1, uplink: 49, gateways: 2, eslag: 30, bundled: 5, unbundled: 8,
+                spines: 8,
+                spine: Model::Ds4000,
+                pairs: 47,
+                leaf: Model::S5248,
+                borders: 2,
+                border: Model::Dcs203,
+                cables: 1,
+                uplink: 49,
+                gateways: 2,
+                eslag: 30,
+                bundled: 5,
+                unbundled: 8,
             },
         }
     }
@@ -103,8 +134,15 @@ impl Yard {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let site = SITES.choose(&mut rng).copied().unwrap_or("Turku");
         Self {
-            world: World::default(), rng, berths: Vec::new(), borders: Vec::new(), scale, shape: Shape::of(scale),
-            pools: Pools::default(), site, next_port: BTreeMap::new(),
+            world: World::default(),
+            rng,
+            berths: Vec::new(),
+            borders: Vec::new(),
+            scale,
+            shape: Shape::of(scale),
+            pools: Pools::default(),
+            site,
+            next_port: BTreeMap::new(),
         }
     }
 
@@ -139,7 +177,11 @@ impl Yard {
         for model in [self.shape.spine, self.shape.leaf, self.shape.border] {
             self.world.add(Kind::SwitchProfile, model.name(), model.spec());
         }
-        self.world.add(Kind::VlanNamespace, "default", json!({ "ranges": [{ "from": 1000, "to": 2399 }] }));
+        self.world.add(
+            Kind::VlanNamespace,
+            "default",
+            json!({ "ranges": [{ "from": 1000, "to": 2399 }] }),
+        );
         if self.scale == Scale::Vlab {
             let ranges = json!([{ "from": 2400, "to": 2799 }, { "from": 2900, "to": 2950 }]);
             self.world.add(Kind::VlanNamespace, "partner", json!({ "ranges": ranges }));
@@ -161,7 +203,8 @@ impl Yard {
         });
         if self.shape.spine == Model::Ds4000 {
             let cages = (self.shape.leaves() + self.shape.gateways).div_ceil(4);
-            let modes: BTreeMap<String, &str> = (1..=cages).map(|cage| (format!("E1/{cage}"), "4x100G")).collect();
+            let modes: BTreeMap<String, &str> =
+                (1..=cages).map(|cage| (format!("E1/{cage}"), "4x100G")).collect();
             set(&mut spec, "portBreakouts", json!(modes));
         }
         self.world.add(Kind::Switch, &spine_name(n), spec);
@@ -217,7 +260,9 @@ impl Yard {
     fn underlay(&mut self) {
         for spine in 1..=self.shape.spines {
             for leaf in 1..=self.shape.leaves() {
-                let links: Vec<Value> = (0..self.shape.cables).map(|cable| self.fabric_link(spine, leaf, cable)).collect();
+                let links: Vec<Value> = (0..self.shape.cables)
+                    .map(|cable| self.fabric_link(spine, leaf, cable))
+                    .collect();
                 let name = format!("{}--fabric--{}", spine_name(spine), leaf_name(leaf));
                 self.world.add(Kind::Connection, &name, json!({ "fabric": { "links": links } }));
             }
@@ -257,8 +302,14 @@ impl Yard {
                 "gateway": { "port": format!("{name}/{nic}"), "ip": odd },
             });
             let connection = format!("{}--gateway--{name}", spine_name(spine));
-            self.world.add(Kind::Connection, &connection, json!({ "gateway": { "links": [link] } }));
-            neighbors.push(json!({ "source": nic, "ip": super::link::address(&even), "asn": SPINE_ASN }));
+            self.world.add(
+                Kind::Connection,
+                &connection,
+                json!({ "gateway": { "links": [link] } }),
+            );
+            neighbors.push(
+                json!({ "source": nic, "ip": super::link::address(&even), "asn": SPINE_ASN }),
+            );
             interfaces.insert(nic, json!({ "ips": [odd], "mtu": 9100 }));
         }
         self.world.add(Kind::GatewayGroup, "default", json!({}));
@@ -314,9 +365,15 @@ impl Yard {
     /// A new server.
     fn server(&mut self, rack: u32) -> String {
         let n = self.berths.len() + 1;
-        let name = if self.scale == Scale::Large { format!("server-{n:04}") } else { format!("server-{n:02}") };
-        let use_of = ["hypervisor", "database host", "build agent", "GPU node", "storage node"].choose(&mut self.rng);
-        let description = format!("{} rack {:02} {}", self.site, rack + 2, use_of.unwrap_or(&"host"));
+        let name = if self.scale == Scale::Large {
+            format!("server-{n:04}")
+        } else {
+            format!("server-{n:02}")
+        };
+        let use_of = ["hypervisor", "database host", "build agent", "GPU node", "storage node"]
+            .choose(&mut self.rng);
+        let description =
+            format!("{} rack {:02} {}", self.site, rack + 2, use_of.unwrap_or(&"host"));
         self.world.add(Kind::Server, &name, json!({ "description": description }));
         name
     }

@@ -22,8 +22,13 @@ pub(super) fn judge(book: &Book<'_>, found: &mut Vec<String>) {
     for (name, spec) in book.specs("VLANNamespace") {
         let mut taken = vec![(3000, 3999)];
         for range in list(&spec["ranges"]) {
-            let (from, to) = (range["from"].as_u64().unwrap_or(0), range["to"].as_u64().unwrap_or(0));
-            if from < 1 || from > to || to > 4094 || taken.iter().any(|(a, b)| from <= *b && *a <= to) {
+            let (from, to) =
+                (range["from"].as_u64().unwrap_or(0), range["to"].as_u64().unwrap_or(0));
+            if from < 1
+                || from > to
+                || to > 4094
+                || taken.iter().any(|(a, b)| from <= *b && *a <= to)
+            {
                 found.push(format!("VLANNamespace {name}: bad range {from} to {to}"));
             }
             taken.push((from, to));
@@ -35,15 +40,26 @@ pub(super) fn judge(book: &Book<'_>, found: &mut Vec<String>) {
 fn pools(book: &Book<'_>, found: &mut Vec<String>) {
     let devices = || book.specs("Switch").chain(book.specs("Gateway"));
     unique("router id", devices().map(|(name, spec)| (name, text(&spec["protocolIP"]))), found);
-    unique("tunnel end", devices().filter(|(_, s)| s["vtepIP"].is_string()).map(|(n, s)| (n, text(&s["vtepIP"]))), found);
-    unique("management address", book.specs("Switch").map(|(n, s)| (n, interface(text(&s["ip"])).map(|i| i.0))), found);
+    unique(
+        "tunnel end",
+        devices().filter(|(_, s)| s["vtepIP"].is_string()).map(|(n, s)| (n, text(&s["vtepIP"]))),
+        found,
+    );
+    unique(
+        "management address",
+        book.specs("Switch").map(|(n, s)| (n, interface(text(&s["ip"])).map(|i| i.0))),
+        found,
+    );
     unique("serial", book.specs("Switch").map(|(n, s)| (n, s["boot"].to_string())), found);
     let leaves = book.specs("Switch").filter(|(_, spec)| spec["role"] != "spine");
     unique("AS number", leaves.map(|(name, spec)| (name, spec["asn"].as_u64())), found);
     for (name, spec) in devices() {
         for (field, pool) in [("protocolIP", "172.30.8.0/22"), ("vtepIP", "172.30.12.0/22")] {
             let value = text(&spec[field]);
-            let inside = |value: &str| interface(value).is_some_and(|(ip, length)| length == 32 && net(pool).unwrap().holds(ip));
+            let inside = |value: &str| {
+                interface(value)
+                    .is_some_and(|(ip, length)| length == 32 && net(pool).unwrap().holds(ip))
+            };
             if !(inside(value) || (field == "vtepIP" && spec[field].is_null())) {
                 found.push(format!("{name}: {field} {value} is not a /32 of {pool}"));
             }
@@ -63,7 +79,9 @@ fn switch(book: &Book<'_>, name: &str, spec: &Value, found: &mut Vec<String>) {
         bad("tunnel end on a spine, or none on a leaf".into());
     }
     let low = interface(text(&spec["ip"])).is_some_and(|(ip, length)| {
-        length == 21 && net("172.30.0.0/22").unwrap().holds(ip) && ip > net("172.30.0.1/32").unwrap().last
+        length == 21
+            && net("172.30.0.0/22").unwrap().holds(ip)
+            && ip > net("172.30.0.1/32").unwrap().last
     });
     if !low {
         bad(format!("management address {}", spec["ip"]));
@@ -73,7 +91,9 @@ fn switch(book: &Book<'_>, name: &str, spec: &Value, found: &mut Vec<String>) {
             bad(format!("no group {group}"));
         }
     }
-    if spec["redundancy"]["group"].is_string() && !list(&spec["groups"]).contains(&spec["redundancy"]["group"]) {
+    if spec["redundancy"]["group"].is_string()
+        && !list(&spec["groups"]).contains(&spec["redundancy"]["group"])
+    {
         bad("redundancy group that is not among its groups".into());
     }
     if spec["redundancy"]["group"].is_null() != spec["redundancy"]["type"].is_null() {
@@ -113,7 +133,11 @@ fn settings(profile: &Value, spec: &Value, bad: &mut impl FnMut(String)) {
         *lanes.entry(port["pipeline"].as_str().unwrap_or("none")).or_default() += count;
     }
     for (pipeline, count) in lanes {
-        let limit = if pipeline.is_empty() { &profile["maxPorts"] } else { &profile["pipelines"][pipeline]["maxPorts"] };
+        let limit = if pipeline.is_empty() {
+            &profile["maxPorts"]
+        } else {
+            &profile["pipelines"][pipeline]["maxPorts"]
+        };
         if limit.as_u64().is_some_and(|limit| u64::try_from(count).unwrap() > limit) {
             bad(format!("{count} ports after breakout on pipeline `{pipeline}`"));
         }
@@ -147,13 +171,18 @@ fn cables(book: &Book<'_>, found: &mut Vec<String>) {
             };
             let known = match side {
                 "server" => book.has("Server", device),
-                "gateway" => book.spec("Gateway", device).is_some_and(|gateway| gateway["interfaces"][port].is_object()),
+                "gateway" => book
+                    .spec("Gateway", device)
+                    .is_some_and(|gateway| gateway["interfaces"][port].is_object()),
                 _ => book.has("Switch", device),
             };
-            let real = legal.get(device).map_or(Some(port), |ports| ports.get(port).map(String::as_str));
+            let real =
+                legal.get(device).map_or(Some(port), |ports| ports.get(port).map(String::as_str));
             match (known, real) {
                 (true, Some(real)) => used.push((connection, format!("{device}/{real}"))),
-                (true, None) => found.push(format!("Connection {connection}: {device} has no port {port}")),
+                (true, None) => {
+                    found.push(format!("Connection {connection}: {device} has no port {port}"))
+                }
                 (false, _) => found.push(format!("Connection {connection}: no device {device}")),
             }
         }
@@ -166,14 +195,19 @@ fn addresses(book: &Book<'_>, found: &mut Vec<String>) {
     let pool = net("172.30.128.0/17").unwrap();
     let mut used = Vec::new();
     for (name, spec) in book.specs("Connection") {
-        for (kind, body) in entries(spec).filter(|(kind, _)| matches!(*kind, "fabric" | "mesh" | "gateway")) {
+        for (kind, body) in
+            entries(spec).filter(|(kind, _)| matches!(*kind, "fabric" | "mesh" | "gateway"))
+        {
             for link in list(&body["links"]) {
-                let ips: Vec<_> = entries(link).filter_map(|(_, end)| interface(text(&end["ip"]))).collect();
+                let ips: Vec<_> =
+                    entries(link).filter_map(|(_, end)| interface(text(&end["ip"]))).collect();
                 let pair = ips.len() == 2
                     && ips.iter().all(|(ip, length)| *length == 31 && pool.holds(*ip))
                     && ips[0].0 ^ ips[1].0 == 1;
                 if !pair {
-                    found.push(format!("Connection {name}: the addresses of a {kind} link are no pair of {pool:?}"));
+                    found.push(format!(
+                        "Connection {name}: the addresses of a {kind} link are no pair of {pool:?}"
+                    ));
                 }
                 used.extend(ips.into_iter().map(|(ip, _)| (name, ip)));
             }
@@ -190,14 +224,25 @@ fn shape(book: &Book<'_>, name: &str, spec: &Value, found: &mut Vec<String>) {
         return bad(format!("{} types instead of one", types.len()));
     };
     let all = sides(spec);
-    let of = |side: &str| set(all.iter().filter(|(name, _)| *name == side).filter_map(|(_, end)| Some(text(&end["port"]).split_once('/')?.0)));
-    let (switches, servers, links) = (of("switch"), of("server"), list(&spec[*kind]["links"]).len());
+    let of = |side: &str| {
+        set(all
+            .iter()
+            .filter(|(name, _)| *name == side)
+            .filter_map(|(_, end)| Some(text(&end["port"]).split_once('/')?.0)))
+    };
+    let (switches, servers, links) =
+        (of("switch"), of("server"), list(&spec[*kind]["links"]).len());
     let spine = |name: &&str| book.spec("Switch", name).is_some_and(|spec| spec["role"] == "spine");
     let right = match *kind {
         "unbundled" => switches.len() == 1 && servers.len() == 1,
         "bundled" => switches.len() == 1 && servers.len() == 1 && links >= 2,
         "eslag" => (2..=4).contains(&switches.len()) && servers.len() == 1 && links >= 2,
-        "fabric" => of("spine").len() == 1 && of("leaf").len() == 1 && of("spine").iter().all(spine) && !of("leaf").iter().any(spine),
+        "fabric" => {
+            of("spine").len() == 1
+                && of("leaf").len() == 1
+                && of("spine").iter().all(spine)
+                && !of("leaf").iter().any(spine)
+        }
         "gateway" => switches.len() == 1 && of("gateway").len() == 1 && switches.iter().all(spine),
         "external" => switches.len() == 1 && servers.is_empty(),
         "staticExternal" => static_external(book, &spec["staticExternal"]),
@@ -210,8 +255,12 @@ fn shape(book: &Book<'_>, name: &str, spec: &Value, found: &mut Vec<String>) {
         bad("MTU".into());
     }
     if *kind == "eslag" {
-        let groups: Vec<&Value> = switches.iter().filter_map(|name| Some(&book.spec("Switch", name)?["redundancy"])).collect();
-        let same = groups.windows(2).all(|pair| pair[0] == pair[1]) && groups.iter().all(|group| group["type"] == "eslag");
+        let groups: Vec<&Value> = switches
+            .iter()
+            .filter_map(|name| Some(&book.spec("Switch", name)?["redundancy"]))
+            .collect();
+        let same = groups.windows(2).all(|pair| pair[0] == pair[1])
+            && groups.iter().all(|group| group["type"] == "eslag");
         if !same {
             bad("its switches are not of one ESLAG group".into());
         }
@@ -224,6 +273,8 @@ fn static_external(book: &Book<'_>, spec: &Value) -> bool {
     let Some((ip, length)) = interface(text(&end["ip"])) else { return false };
     let hop = super::ip(text(&end["nextHop"])).unwrap_or(0);
     let host = u32::MAX.checked_shr(length).unwrap_or(0);
-    let free = list(&end["subnets"]).iter().all(|subnet| net(text(subnet)).is_some_and(|block| !super::is_reserved(&block)));
+    let free = list(&end["subnets"])
+        .iter()
+        .all(|subnet| net(text(subnet)).is_some_and(|block| !super::is_reserved(&block)));
     hop & !host == ip & !host && hop != ip && free && book.has("VPC", text(&spec["withinVPC"]))
 }
