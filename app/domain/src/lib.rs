@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows a framework, a socket, a file or the time of day.
 
 pub mod columns;
+pub mod crd;
 pub mod diff;
 pub mod door;
 pub mod feed;

@@ -208,8 +208,8 @@ shape! {
         next_hop: String = "nextHop",
         /// Destinations behind the next hop, CIDR.
         subnets: Vec<String> = "subnets",
-        /// VLAN id; 0 for untagged.
-        vlan: u16 = "vlan",
+        /// VLAN id; 0 or absent for untagged.
+        vlan: Option<u16> = "vlan",
     }
 
     /// Links between two MCLAG switches; dead.

@@ -52,8 +52,8 @@ shape! {
 
     /// The switch's side.
     ExternalAttachmentSwitch {
-        /// VLAN id; 0 for untagged.
-        vlan: u16 = "vlan",
+        /// VLAN id; 0 or absent for untagged.
+        vlan: Option<u16> = "vlan",
         /// Address of the switch, CIDR.
         ip: String = "ip",
     }
@@ -71,8 +71,8 @@ shape! {
         /// Next hop towards the external.
         #[schemars(extend("x-required" = true))]
         remote_ip: String = "remoteIP",
-        /// VLAN id; 0 for untagged.
-        vlan: u16 = "vlan",
+        /// VLAN id; 0 or absent for untagged.
+        vlan: Option<u16> = "vlan",
         /// Address of the switch, CIDR, without proxy.
         ip: String = "ip",
         /// Whether the switch answers for the other side, for gateways.

@@ -353,7 +353,7 @@ shape! {
         /// Internal or external.
         peer_type: Option<String> = "peerType",
         /// Prefixes by address family.
-        prefixes: BTreeMap<String, BgpPrefixes> = "prefixes",
+        prefixes: Option<BTreeMap<String, BgpPrefixes>> = "prefixes",
         /// Router id of the other side.
         remote_router_id: Option<String> = "remoteRouterID",
         /// What the other side said when it shut down.
