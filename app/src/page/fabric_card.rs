@@ -1,0 +1,189 @@
+//! A fabric at a glance: is anything wrong, where, since when.
+//!
+//! Invariant: a figure that was not observed is absent or "–"; nothing is green that was not seen.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    kind::Kind,
+    object::ObjectKey,
+    readiness::Readiness,
+    state::{Connectivity, FabricState, KindWatch, SwitchReadiness},
+    topic::FabricId,
+};
+use leptos::prelude::*;
+
+use crate::{
+    fabrics::{Fabrics, Known},
+    feeds::Feeds,
+    links,
+    ui::{
+        bar::{Bar, Share},
+        card::Part,
+        moment::{Age, seconds_until},
+        spark::{Spark, buckets},
+        status::{Status, Tone, readiness_word},
+        text::printable,
+    },
+};
+
+/// The card of a fabric.
+#[component]
+pub fn FabricCard(
+    /// The fabric.
+    fabric: FabricId,
+    /// What time it is.
+    now: Signal<i64>,
+    /// Whether its name is the heading of the page already.
+    #[prop(optional)]
+    untitled: bool,
+) -> impl IntoView {
+    let known = Fabrics::expect().watch(fabric.clone());
+    let state = Memo::new(move |_| known.with(|known| known.state.clone()));
+    let tone = Signal::derive(move || state.with(|state| state.as_ref().map_or(Tone::Unknown, |state| state.state.into())));
+    let word = Signal::derive(move || state.with(|state| state.as_ref().map_or("unknown", |state| state.state.word()).to_owned()));
+    let heading = if untitled {
+        view! { <h2>"Connectivity"</h2> }.into_any()
+    } else {
+        view! { <h2><a class="mono" href=links::fabric(&fabric)>{fabric.to_string()}</a></h2> }.into_any()
+    };
+    let since = move || {
+        state.get().map(|state| view! { <span class="muted small">" for "<Age at=Signal::stored(state.since) now/></span> })
+    };
+    let readiness = Memo::new(move |_| known.with(|known| known.readiness.clone()));
+    let watches = view! { <Watches fabric=fabric.clone() known/> }.into_any();
+    let activity = view! { <Activity fabric=fabric.clone() state now/> }.into_any();
+    view! {
+        <article class="card" data-fabric=fabric.to_string() data-tone=move || tone.get().name()
+            data-connectivity=move || word.get()>
+            <div class="card-head">
+                {heading}
+                <span><Status tone word filled=true/>{since}</span>
+            </div>
+            {move || state.get().map(|state| view! { <Reasons state now/> })}
+            <Part title="Switches"><SwitchBar readiness/></Part>
+            <Part title="Kinds">{watches}</Part>
+            <Part title="Events per minute">{activity}</Part>
+        </article>
+    }
+}
+
+/// Address, and why it is not connected and what comes next.
+#[component]
+fn Reasons(state: FabricState, now: Signal<i64>) -> impl IntoView {
+    let address = format!("{}{}", printable(&state.server), version(&state));
+    let reason = state.reason.as_deref().map(|reason| printable(reason).into_owned());
+    let next_try = state.next_try;
+    let next = move || next_try.map(|at| format!("next try in {} s", seconds_until(at, now.get())));
+    let last = state.last_answer.filter(|_| state.state != Connectivity::Connected);
+    view! {
+        <p class="fabric-address">{address}</p>
+        {reason.map(|reason| view! { <p class="reason">{reason}</p> })}
+        {next_try.map(|_| view! { <p class="muted">{next}</p> })}
+        {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now/>" ago"</p> })}
+    }
+}
+
+fn version(state: &FabricState) -> String {
+    state.version.as_deref().map(|version| format!(" · {}", printable(version))).unwrap_or_default()
+}
+
+/// Switches by readiness, in display order.
+pub(super) fn shares(readiness: &BTreeMap<ObjectKey, SwitchReadiness>) -> Vec<Share> {
+    const ORDER: [Readiness; 6] = [
+        Readiness::Ready,
+        Readiness::Applying,
+        Readiness::Converging,
+        Readiness::Silent,
+        Readiness::Stuck,
+        Readiness::Unknown,
+    ];
+    let count = |state| readiness.values().filter(|ready| ready.state == state).count();
+    ORDER.into_iter().map(|state| Share { tone: state.into(), word: readiness_word(state), count: count(state) }).collect()
+}
+
+/// `5 of 7 ready`; absent where no switch was ever listed.
+fn ready_text(readiness: &BTreeMap<ObjectKey, SwitchReadiness>) -> Option<String> {
+    let ready = readiness.values().filter(|ready| ready.state == Readiness::Ready).count();
+    (!readiness.is_empty()).then(|| format!("{ready} of {} ready", readiness.len()))
+}
+
+/// How many switches are ready, drawn.
+#[component]
+pub fn SwitchBar(
+    /// Readiness of each switch.
+    readiness: Memo<BTreeMap<ObjectKey, SwitchReadiness>>,
+) -> impl IntoView {
+    move || match readiness.with(ready_text) {
+        Some(text) => view! {
+            <p class="big">{text}</p>
+            <Bar shares=Signal::derive(move || readiness.with(shares))/>
+        }
+        .into_any(),
+        None => view! { <Status tone=Tone::Unknown word="readiness unknown".to_owned()/> }.into_any(),
+    }
+}
+
+/// What a watch badge says when pointed at.
+pub(super) fn watch_title(kind: Kind, watch: &KindWatch) -> String {
+    let mut title = format!("{}: {}", kind.about().label, watch.state.word());
+    for part in [watch.reason.as_deref(), watch.namespace.as_deref()].into_iter().flatten() {
+        title.push_str(", ");
+        title.push_str(&printable(part));
+    }
+    title
+}
+
+/// A badge per kind: watch state and number of objects.
+#[component]
+fn Watches(fabric: FabricId, known: Memo<Known>) -> impl IntoView {
+    let kinds = Memo::new(move |_| known.with(|known| known.watches.keys().copied().collect::<Vec<_>>()));
+    let badge = move |kind: Kind| {
+        let watch = Memo::new(move |_| known.with(|known| known.watches.get(&kind).cloned()));
+        let count = move || known.with(|known| known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string()));
+        let tone = move || watch.with(|watch| watch.as_ref().map_or(Tone::Unknown, |watch| watch.state.into()));
+        let word = move || watch.with(|watch| watch.as_ref().map_or("unknown", |watch| watch.state.word()));
+        let title = move || watch.with(|watch| watch.as_ref().map(|watch| watch_title(kind, watch)));
+        view! {
+            <a class="watch" href=links::list(&fabric, kind) data-kind=kind.about().name data-watch=word title=title data-tone=move || tone().name()>
+                <span class="tone-shape shape" data-tone=move || tone().name() aria-hidden="true">{move || tone().shape()}</span>
+                <span>{kind.about().name}</span>
+                <span class="count">{count}</span>
+                <span class="hidden-text">{word}</span>
+            </a>
+        }
+    };
+    view! {
+        <Show when=move || kinds.with(Vec::is_empty)>
+            <Status tone=Tone::Unknown word="no watch was started yet".to_owned()/>
+        </Show>
+        <div class="watches"><For each=move || kinds.get() key=|kind| *kind children=badge/></div>
+    }
+}
+
+/// Whether the absence of events means that nothing happened.
+fn is_watching(state: Option<&FabricState>) -> bool {
+    state.is_some_and(|state| matches!(state.state, Connectivity::Connected | Connectivity::Degraded))
+}
+
+/// Events per minute, as far as they were seen.
+#[component]
+fn Activity(fabric: FabricId, state: Memo<Option<FabricState>>, now: Signal<i64>) -> impl IntoView {
+    let feeds = Feeds::expect().all();
+    let drawn = Memo::new(move |_| {
+        let now = now.get();
+        feeds.with(|feeds| {
+            let feed = feeds.get(&fabric)?;
+            Some(buckets(feed.times(), feed.since()?, now))
+        })
+    });
+    let watching = Memo::new(move |_| state.with(|state| is_watching(state.as_ref())) && drawn.with(Option::is_some));
+    move || {
+        if watching.get() {
+            let buckets = Signal::derive(move || drawn.get().unwrap_or_default());
+            view! { <Spark buckets/> }.into_any()
+        } else {
+            view! { <p class="muted small">"not observed"</p> }.into_any()
+        }
+    }
+}

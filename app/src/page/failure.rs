@@ -1,0 +1,25 @@
+//! What is shown when the server could not be asked.
+
+use leptos::prelude::*;
+
+use crate::{
+    api::ApiError,
+    ui::{
+        panel::{Panel, PanelState},
+        text::printable,
+    },
+};
+
+/// Why a page has no content, and what to do.
+#[component]
+pub fn Failure(
+    /// The error.
+    error: ApiError,
+) -> impl IntoView {
+    view! {
+        <Panel state=PanelState::Error title="This page could not be read">
+            <p class="reason">{printable(&error.to_string()).into_owned()}</p>
+            <p>"Nothing is known of what belongs here. Reload the page to try again."</p>
+        </Panel>
+    }
+}
