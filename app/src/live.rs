@@ -166,6 +166,11 @@ impl Topic {
         self.live.shared().with(|store| store.phase_signal(&self.name())).read_only().into()
     }
 
+    /// Whether the link holds the topic as a whole, untracked and perhaps one frame ahead of [`Topic::phase`].
+    pub fn is_synced(self) -> bool {
+        self.live.shared().with(|store| store.phase(&self.name())) == Phase::Synced
+    }
+
     /// The value of one key. Wakes its readers only when this key changes.
     pub fn entry(self, key: &str) -> Signal<Option<Held>> {
         let (shared, topic, key) = (self.live.shared(), self.name(), key.to_owned());
@@ -194,7 +199,7 @@ impl Topic {
     }
 
     /// Calls back once per batch with what became of each changed key, in key order, while the current owner lives.
-    /// Comes before the signals of the same batch.
+    /// Comes before the signals of the same batch; without changes when the topic has become complete.
     pub fn on_deltas(self, callback: impl Fn(&[Delta]) + Send + Sync + 'static) {
         let (shared, topic) = (self.live.shared(), self.name());
         let id = shared.with(|store| store.listen_deltas(&topic, Arc::new(callback)));

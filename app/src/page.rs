@@ -8,6 +8,7 @@ pub mod failure;
 pub mod feed_list;
 pub mod history;
 pub mod kinds_table;
+pub mod list;
 pub mod missing;
 pub mod object;
 pub mod object_body;

@@ -11,7 +11,7 @@ use leptos_router::{
 };
 
 use crate::frame::Frame;
-use crate::page::{fabric::FabricPage, missing::Missing, object::ObjectView, overview::OverviewPage};
+use crate::page::{fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView, overview::OverviewPage};
 
 /// The whole app. The server renders it inside [`crate::shell()`], the browser wakes it up in `body`.
 #[component]
@@ -22,6 +22,7 @@ pub fn App() -> impl IntoView {
             <Frame><Routes fallback=|| view! { <Missing what="page"/> }>
                 <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric") view=FabricPage ssr=SsrMode::Async/>
+                <Route path=path!("/f/:fabric/:plural") view=ListView ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural/:namespace/:name") view=ObjectView ssr=SsrMode::Async/>
             </Routes></Frame>
         </Router>

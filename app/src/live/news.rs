@@ -55,9 +55,7 @@ impl News {
 
 impl TopicNews {
     fn tell(self) {
-        if !self.deltas.is_empty() {
-            self.listeners.iter().for_each(|listener| listener(&self.deltas));
-        }
+        self.listeners.iter().for_each(|listener| listener(&self.deltas));
         for (signal, value) in self.entries {
             if signal.with_untracked(|shown| *shown != value) {
                 signal.set(value);

@@ -294,7 +294,8 @@ impl Store {
         }
     }
 
-    fn phase(&self, topic: &str) -> Phase {
+    /// How complete a topic is.
+    pub(super) fn phase(&self, topic: &str) -> Phase {
         self.link.ledger(topic).map_or(Phase::Loading, Ledger::phase)
     }
 
