@@ -7,6 +7,11 @@
 //! Invariant: nothing that this machine does by itself makes a valid fabric invalid.
 //! Invariant: it reacts to changes by anyone, its own included, only through [`Life::observe`].
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
 mod agent;
 mod controller;
 mod delta;
@@ -29,7 +34,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use self::{agent::Phase, port::Cable};
-use crate::seed::world::{NAMESPACE, World, identity};
+use crate::seed::world::{NAMESPACE, World, identity, set};
 
 /// How lively a fabric is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -247,7 +252,7 @@ impl Life {
         match task {
             Task::Beat(switch) => self.beat(switch, now, steps),
             Task::Attempt(switch) => self.attempt(switch, now, steps),
-            Task::Applied(switch, generation) => self.applied(switch, generation, now, steps),
+            Task::Applied(switch, generation) => self.applied(&switch, generation, now, steps),
             Task::Register(switch) => self.register(&switch, now, steps),
             Task::Booted(switch) => self.booted(&switch, now, steps),
             Task::Replan => self.replan(now, steps),
@@ -309,7 +314,8 @@ impl Life {
 
     /// A patch of the status of an Agent.
     fn report(&mut self, switch: &str, status: Value, steps: &mut Vec<Step>) {
-        let patch = serde_json::json!({ "status": status });
+        let mut patch = serde_json::json!({});
+        set(&mut patch, "status", status);
         let (namespace, name) = (NAMESPACE.to_owned(), switch.to_owned());
         self.emit(Step::MergeStatus { kind: Kind::Agent, namespace, name, patch }, steps);
     }

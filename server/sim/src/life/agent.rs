@@ -3,12 +3,17 @@
 //! Invariant: no heartbeat is sent while a plan is applied, as on a real switch.
 //! Invariant: a generation is never said to be applied before it was tried.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
 use domain::kind::Kind;
 use rand::Rng;
 use serde_json::{Map, Value, json};
 
 use super::{Life, Step, Task, delta};
-use crate::seed::{clock::rfc3339, controller::Index, device, yard::set};
+use crate::seed::{clock::rfc3339, controller::Index, device, world::set};
 
 /// One switch in so many applies late.
 const LATE_ONE_IN: u32 = 8;
@@ -149,24 +154,24 @@ impl Life {
     /// A switch has applied a generation; there may be a newer one by now.
     pub(super) fn applied(
         &mut self,
-        switch: String,
+        switch: &str,
         generation: i64,
         now: i64,
         steps: &mut Vec<Step>,
     ) {
-        self.phases.remove(&switch);
-        if self.world.get(Kind::Agent, &switch).is_none() {
+        self.phases.remove(switch);
+        if self.world.get(Kind::Agent, switch).is_none() {
             return;
         }
         let mut status = json!({
             "lastHeartbeat": rfc3339(now), "lastAppliedTime": rfc3339(now), "lastAppliedGen": generation,
             "conditions": [condition("True", "ApplySucceeded", &format!("Config applied, gen={generation}"), now)],
         });
-        if let Some(state) = self.rewired(&switch, now) {
+        if let Some(state) = self.rewired(switch, now) {
             set(&mut status, "state", state);
         }
-        self.report(&switch, status, steps);
-        self.look_at_agent(&switch, now);
+        self.report(switch, status, steps);
+        self.look_at_agent(switch, now);
     }
 
     /// What a switch sees differently after its wiring or its settings have changed; none where all is as before.

@@ -215,7 +215,7 @@ mod tests {
         let watching = async {
             let (before, start) = (cluster.revision(), Instant::now());
             while cluster.revision() < before + 20 {
-                assert!(start.elapsed() < Duration::from_secs(60), "no heartbeats");
+                assert!(start.elapsed() < Duration::from_mins(1), "no heartbeats");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             cancel.cancel();

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn every_demo_fabric_is_valid_by_all_the_rules() {
         for scale in [Scale::Small, Scale::Vlab] {
-            for seed in 0..25 {
+            for seed in 0..8 {
                 assert_eq!(
                     complaints(&fabric(scale, seed, NOW)),
                     Vec::<String>::new(),
@@ -232,13 +232,8 @@ mod tests {
                 );
             }
         }
-        for seed in [1, 99] {
-            assert_eq!(
-                complaints(&fabric(Scale::Large, seed, NOW)),
-                Vec::<String>::new(),
-                "large {seed}"
-            );
-        }
+        let large = complaints(&fabric(Scale::Large, 99, NOW));
+        assert_eq!(large, Vec::<String>::new());
     }
 
     /// Changes one place of one object of a valid fabric; the judge must say why that is wrong.
@@ -252,9 +247,20 @@ mod tests {
         complaints(&objects).join("\n")
     }
 
+    /// Spoils one place after the other.
+    fn each(cases: &[(&str, &str, &str, serde_json::Value, &str)]) {
+        for (kind, name, pointer, value, says) in cases {
+            let complaint = spoiled(kind, name, pointer, value.clone());
+            assert!(
+                complaint.contains(says),
+                "{kind} {name} {pointer}: {complaint:?} does not say `{says}`"
+            );
+        }
+    }
+
     #[test]
-    fn the_judge_sees_what_is_wrong() {
-        for (kind, name, pointer, value, says) in [
+    fn the_judge_sees_what_is_wrong_with_devices_and_cables() {
+        each(&[
             ("Switch", "leaf-02", "/spec/asn", json!(65101), "AS number"),
             ("Switch", "leaf-02", "/spec/ip", json!("172.30.4.9/21"), "management"),
             ("Switch", "leaf-02", "/spec/vtepIP", json!("172.30.12.4/32"), "tunnel"),
@@ -282,6 +288,12 @@ mod tests {
                 json!("172.30.128.2/31"),
                 "pair",
             ),
+        ]);
+    }
+
+    #[test]
+    fn the_judge_sees_what_is_wrong_with_networks() {
+        each(&[
             ("VPC", "shop", "/spec/subnets/web/vlan", json!(2400), "VLAN"),
             ("VPC", "shop", "/spec/subnets/web/subnet", json!("172.16.0.0/24"), "address space"),
             ("VPC", "shop", "/spec/subnets/web/dhcp/range/end", json!("10.0.0.9"), "range"),
@@ -329,6 +341,12 @@ mod tests {
                 json!(["10.0.0.0/8", "10.1.0.0/16"]),
                 "overlap",
             ),
+        ]);
+    }
+
+    #[test]
+    fn the_judge_sees_what_is_wrong_with_reports() {
+        each(&[
             ("Agent", "leaf-01", "/spec/connections", json!({}), "plan"),
             (
                 "Agent",
@@ -340,12 +358,6 @@ mod tests {
             ("Agent", "leaf-01", "/status/state/bgpNeighbors/default", json!({}), "BGP"),
             ("Agent", "leaf-01", "/status/lastAppliedGen", json!(9), "generation"),
             ("DHCPSubnet", "shop--web", "/spec/startIP", json!("1.2.3.4"), "DHCP"),
-        ] {
-            let complaint = spoiled(kind, name, pointer, value);
-            assert!(
-                complaint.contains(says),
-                "{kind} {name} {pointer}: {complaint:?} does not say `{says}`"
-            );
-        }
+        ]);
     }
 }

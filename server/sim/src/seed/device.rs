@@ -2,7 +2,12 @@
 //!
 //! Invariant: no neighbour is reported that the wiring does not have, none is missing while everything is up.
 
-use std::collections::BTreeMap;
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use domain::kind::Kind;
 use rand::Rng;
@@ -14,8 +19,7 @@ use super::{
     controller::{AGENT_VERSION, DEPLOYMENT, Index},
     link::{End, Link, Union, address},
     profile::{self, Port},
-    world::World,
-    yard::set,
+    world::{World, set},
 };
 
 /// An hour in milliseconds.
@@ -429,8 +433,8 @@ pub(crate) fn leases(
     let spec = world.spec(Kind::DhcpSubnet, name);
     let start = spec["startIP"]
         .as_str()
-        .and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok())
-        .map_or(0, |ip| ip.to_bits());
+        .and_then(|ip| ip.parse::<Ipv4Addr>().ok())
+        .map_or(0, Ipv4Addr::to_bits);
     let here = |(_, vpc, subnet): &(String, String, String)| {
         spec["subnet"] == format!("{vpc}/{subnet}").as_str()
     };
@@ -438,7 +442,7 @@ pub(crate) fn leases(
     let connections = index.attached.iter().filter(|(_, attachments)| attachments.iter().any(here));
     for ((connection, _), n) in connections.zip(0_u32..) {
         let Some(server) = server_of(world, connection) else { continue };
-        let ip = std::net::Ipv4Addr::from_bits(start + n).to_string();
+        let ip = Ipv4Addr::from_bits(start + n).to_string();
         let expiry = rfc3339(now + rng.random_range(600_000..HOUR));
         allocated
             .insert(chassis(&server), json!({ "ip": ip, "expiry": expiry, "hostname": server }));

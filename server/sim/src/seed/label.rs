@@ -2,12 +2,20 @@
 //!
 //! Invariant: no label is longer than Kubernetes takes; nothing else reads these labels for structure.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
 use std::collections::BTreeMap;
 
 use domain::kind::Kind;
 use serde_json::Value;
 
-use super::{link, world::World, yard::set};
+use super::{
+    link,
+    world::{World, set},
+};
 
 /// Domain of the fabric's own labels.
 const OWN: &str = "fabric.githedgehog.com";
@@ -120,16 +128,13 @@ fn connection<'a>(labels: &'a mut Labels, spec: &Value) -> &'a mut Labels {
     }
     for link in link::links(spec) {
         labels.mark("switch", &link.near.device);
+        let what = match link.union {
+            link::Union::Fabric | link::Union::Mesh => "switch",
+            link::Union::Unbundled | link::Union::Bundled | link::Union::Eslag => "server",
+            link::Union::Gateway | link::Union::External | link::Union::StaticExternal => continue,
+        };
         if let Some(far) = &link.far {
-            match link.union {
-                link::Union::Fabric | link::Union::Mesh => labels.mark("switch", &far.device),
-                link::Union::Unbundled | link::Union::Bundled | link::Union::Eslag => {
-                    labels.mark("server", &far.device)
-                }
-                link::Union::Gateway | link::Union::External | link::Union::StaticExternal => {
-                    labels
-                }
-            };
+            labels.mark(what, &far.device);
         }
     }
     labels.own("vpc", &spec["staticExternal"]["withinVPC"])

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     Scale,
-    yard::{Berth, Yard, set},
+    world::set,
+    yard::{Berth, Yard},
 };
 
 /// VPCs of the large fabric; three VNIs' worth of room below every limit.

@@ -2,6 +2,11 @@
 //!
 //! Invariant: no object of a namespace other than `default` and none of an unknown kind is ever in it.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
 use std::collections::BTreeMap;
 
 use domain::kind::Kind;
@@ -55,12 +60,20 @@ pub(crate) fn identity(object: &Value) -> Option<(Kind, &str)> {
 /// A whole object from its parts.
 pub(crate) fn object(kind: Kind, name: &str, spec: Value) -> Value {
     let about = kind.about();
-    json!({
+    let mut object = json!({
         "apiVersion": format!("{}/{}", about.api.group, about.api.version),
         "kind": about.name,
         "metadata": { "name": name, "namespace": NAMESPACE },
-        "spec": spec,
-    })
+    });
+    set(&mut object, "spec", spec);
+    object
+}
+
+/// Sets a field of an object.
+pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
 }
 
 impl World {

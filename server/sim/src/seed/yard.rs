@@ -2,6 +2,11 @@
 //!
 //! Invariant: no port is handed out twice, and none that the model does not have.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "reading a `Value` by key yields null where nothing is; it never panics"
+)]
+
 use std::collections::BTreeMap;
 
 use domain::kind::Kind;
@@ -13,7 +18,7 @@ use super::{
     Scale,
     pool::{GATEWAY_ASN, Pools, SPINE_ASN},
     profile::Model,
-    world::World,
+    world::{World, set},
 };
 
 /// Places in which a demo fabric may stand.
@@ -394,13 +399,6 @@ impl Yard {
         let shared = spec["eslag"].is_object();
         self.world.add(Kind::Connection, &connection, spec);
         self.berths.push(Berth { server, connection, shared, rack });
-    }
-}
-
-/// Sets a field of an object.
-pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
-    if let Some(object) = object.as_object_mut() {
-        object.insert(key.to_owned(), value);
     }
 }
 

@@ -61,10 +61,10 @@ fn differences(value: &Value, schema: &Value, at: &str, found: &mut Vec<String>)
             found.push(format!("{at}: no {name}"));
         }
     }
-    let items = value.as_array().map(|items| items.len() as f64);
-    if items.is_some_and(|n| {
-        number("minItems").is_some_and(|low| n < low)
-            || number("maxItems").is_some_and(|high| n > high)
+    let limit = |name: &str| schema[name].as_u64().and_then(|limit| usize::try_from(limit).ok());
+    if value.as_array().is_some_and(|items| {
+        limit("minItems").is_some_and(|low| items.len() < low)
+            || limit("maxItems").is_some_and(|high| items.len() > high)
     }) {
         found.push(format!("{at}: number of items"));
     }

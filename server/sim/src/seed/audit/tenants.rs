@@ -91,6 +91,11 @@ fn vpc(book: &Book<'_>, name: &str, spec: &Value, bad: &mut dyn FnMut(String)) {
         }
         dhcp(book, body, &block, &mut |text| bad(format!("{subnet}: {text}")));
     }
+    talk(spec, bad);
+}
+
+/// Which subnets may talk to each other, and the way to elsewhere.
+fn talk(spec: &Value, bad: &mut dyn FnMut(String)) {
     for group in list(&spec["permit"]) {
         let names = set(list(group).iter().map(text));
         if names.len() < 2
@@ -201,10 +206,10 @@ fn attachment(book: &Book<'_>, spec: &Value, bad: &mut dyn FnMut(String)) {
     let kind = entries(connection).next().map_or("", |(kind, _)| kind);
     match kind {
         "eslag" if !text(&network["mode"]).is_empty() => {
-            bad("only layer 2 goes to a shared bundle".into())
+            bad("only layer 2 goes to a shared bundle".into());
         }
         "eslag" | "bundled" if body["hostBGP"] == true => {
-            bad("hosts that announce themselves need a single cable".into())
+            bad("hosts that announce themselves need a single cable".into());
         }
         "eslag" | "bundled" | "unbundled" => {}
         other => bad(format!("{other} does not lead to a server")),
@@ -285,7 +290,7 @@ fn externals(book: &Book<'_>, found: &mut Vec<String>) {
     unique("VLAN", book.specs("ExternalAttachment").map(|(name, spec)| (name, key(spec))), found);
     for (name, spec) in book.specs("ExternalAttachment") {
         external_attachment(book, spec, &mut |text| {
-            found.push(format!("ExternalAttachment {name}: {text}"))
+            found.push(format!("ExternalAttachment {name}: {text}"));
         });
     }
     for (name, spec) in book.specs("ExternalPeering") {

@@ -199,10 +199,8 @@ fn sessions(book: &Book<'_>, agent: &Value, name: &str, bad: &mut dyn FnMut(Stri
 fn company(book: &Book<'_>, found: &mut Vec<String>) {
     let mut wanted = BTreeSet::from(["management".to_owned()]);
     for (vpc, spec) in book.specs("VPC") {
-        if !book
-            .spec("VPCInfo", vpc)
-            .is_some_and(|info| info["vni"].as_u64().is_some_and(|vni| vni % 100 == 0))
-        {
+        let vni = book.spec("VPCInfo", vpc).and_then(|info| info["vni"].as_u64());
+        if vni.is_none_or(|vni| vni % 100 != 0) {
             found.push(format!("VPC {vpc}: no VPC info"));
         }
         for (name, body) in

@@ -181,7 +181,7 @@ fn cables(book: &Book<'_>, found: &mut Vec<String>) {
             match (known, real) {
                 (true, Some(real)) => used.push((connection, format!("{device}/{real}"))),
                 (true, None) => {
-                    found.push(format!("Connection {connection}: {device} has no port {port}"))
+                    found.push(format!("Connection {connection}: {device} has no port {port}"));
                 }
                 (false, _) => found.push(format!("Connection {connection}: no device {device}")),
             }
