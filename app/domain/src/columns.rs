@@ -297,6 +297,97 @@ mod tests {
         assert_eq!(cells.get("roce"), Some(&Cell::Text("yes".into())));
     }
 
+    fn told(kind: Kind, spec: &Value) -> BTreeMap<String, String> {
+        let cells = cells(kind, &json!({ "spec": spec }));
+        cells.into_iter().map(|(id, cell)| (id, cell.to_string())).collect()
+    }
+
+    fn expect(kind: Kind, spec: &Value, wanted: &[(&str, &str)]) {
+        let wanted = wanted.iter().map(|(id, cell)| ((*id).to_owned(), (*cell).to_owned()));
+        assert_eq!(told(kind, spec), wanted.collect(), "{kind}");
+    }
+
+    #[test]
+    fn a_vpc_shows_its_subnets_at_a_glance() {
+        let spec = json!({ "ipv4Namespace": "default", "vlanNamespace": "", "staticRoutes": [],
+            "subnets": {
+                "db": { "subnet": "10.0.2.0/24", "vlan": 1002, "dhcp": { "relay": "10.9.0.1/32" } },
+                "host": { "subnet": "10.0.3.0/24", "hostBGP": true },
+                "web": { "subnet": "10.0.1.0/24", "vlan": 1001, "dhcp": { "enable": true } } } });
+        expect(
+            Kind::Vpc,
+            &spec,
+            &[
+                ("mode", "l2vni"),
+                (
+                    "subnets",
+                    "db 10.0.2.0/24 vlan 1002, host 10.0.3.0/24 host BGP, web 10.0.1.0/24 vlan 1001",
+                ),
+                ("dhcp", "db relay 10.9.0.1/32, web server"),
+                ("ipns", "default"),
+                ("routes", "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_connection_shows_its_ends_and_ports_whatever_its_shape() {
+        let link = |server: &str, switch: &str| json!({ "server": { "port": server }, "switch": { "port": switch } });
+        let spec = json!({ "eslag": { "mtu": 9000,
+            "links": [link("s-1/a", "leaf-1/E1/1"), link("s-1/b", "leaf-2/E1/55/2")] } });
+        expect(
+            Kind::Connection,
+            &spec,
+            &[
+                ("type", "eslag"),
+                ("ends", "s-1, leaf-1, leaf-2"),
+                ("ports", "s-1/a, leaf-1/E1/1, s-1/b, leaf-2/E1/55/2"),
+                ("links", "2"),
+                ("mtu", "9000"),
+            ],
+        );
+        let spec = json!({ "staticExternal": { "withinVPC": "vpc-1",
+            "link": { "switch": { "port": "leaf-1/E1/9" } } } });
+        expect(
+            Kind::Connection,
+            &spec,
+            &[
+                ("type", "staticExternal"),
+                ("ends", "leaf-1"),
+                ("ports", "leaf-1/E1/9"),
+                ("links", "1"),
+                ("vpc", "vpc-1"),
+            ],
+        );
+        let spec = json!({ "mclagDomain": {
+            "peerLinks": [{ "switch1": { "port": "a/1" }, "switch2": { "port": "b/1" } }],
+            "sessionLinks": [{ "switch1": { "port": "a/2" }, "switch2": { "port": "b/2" } }] } });
+        assert_eq!(told(Kind::Connection, &spec)["ports"], "a/1, b/1, a/2, b/2");
+    }
+
+    #[test]
+    fn what_is_put_together_reads_well() {
+        let check = |kind, spec: Value, id: &str, wanted: &str| {
+            assert_eq!(told(kind, &spec)[id], wanted, "{kind} {id}");
+        };
+        check(Kind::VpcAttachment, json!({ "subnet": "v/web" }), "vpc", "v");
+        check(Kind::VpcAttachment, json!({ "subnet": "v" }), "subnet", "default");
+        let peering = json!({ "permit": [{ "b": {}, "a": {} }, { "a": {}, "b": {} }] });
+        check(Kind::VpcPeering, peering, "vpcs", "a, b");
+        check(Kind::External, json!({ "static": {} }), "type", "static");
+        check(Kind::External, json!({}), "type", "bgp");
+        let redundancy = json!({ "redundancy": { "type": "eslag", "group": "g" } });
+        check(Kind::Switch, redundancy, "redundancy", "eslag g");
+        check(Kind::Switch, json!({ "boot": { "mac": "m" } }), "boot", "m");
+        let ranges =
+            json!({ "ranges": [{ "from": 1, "to": 9 }, { "from": 20 }, { "from": 3, "to": 3 }] });
+        check(Kind::VlanNamespace, ranges, "ranges", "1-9, 20, 3");
+        let fixed = json!({ "switch": {}, "static": { "vlan": 20, "ip": "1.1.1.2/24" } });
+        check(Kind::ExternalAttachment, fixed, "vlan", "20");
+        let groups = json!({ "groups": [{ "name": "a", "priority": 1 }, { "name": "b" }] });
+        check(Kind::Gateway, groups, "groups", "a, b");
+    }
+
     proptest! {
         #[test]
         fn cells_are_only_ever_those_of_the_columns(object in crate::sample::json()) {

@@ -171,8 +171,19 @@ fn part<T: DeserializeOwned>(object: &Value, name: &str) -> Result<Box<T>, Unrea
     serde_path_to_error::deserialize(value).map(Box::new).map_err(|error| {
         let inside = error.path().to_string();
         let path = if inside == "." { name.to_owned() } else { format!("{name}.{inside}") };
-        Unreadable { path, reason: error.inner().to_string() }
+        Unreadable { path: short(path), reason: short(error.inner().to_string()) }
     })
+}
+
+/// Most characters of a path or a reason: both quote the object, which may hold a megabyte.
+const LONGEST: usize = 300;
+
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]

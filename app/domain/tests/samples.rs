@@ -185,3 +185,30 @@ fn the_sample_agents_are_in_the_states_they_were_made_for() {
         assert_eq!(behind.state, Readiness::Converging, "{file}: {}", behind.reason);
     }
 }
+
+#[test]
+fn what_the_fabric_refuses_or_should_is_still_shown() {
+    let Some(samples) = samples(&["invalid", "gaps"]) else { return };
+    let mut unreadable = Vec::new();
+    for (file, kind, object) in samples {
+        // Of an object that is only there to be deleted, nothing but the name counts.
+        let whole = object["spec"].as_object().is_some_and(|spec| !spec.is_empty());
+        let admitted = door::admit(kind, object).unwrap_or_else(|e| panic!("{file}: {e}"));
+        if !whole {
+            continue;
+        }
+        unreadable.extend(admitted.row.unreadable.map(|reason| format!("{file}: {reason}")));
+    }
+    assert_eq!(unreadable, [""; 0], "each of them has the right types");
+}
+
+#[test]
+fn the_sample_configuration_of_a_fabric_reads() {
+    let Some(root) = files::folder("HNP_TEST_SAMPLES", "samples") else { return };
+    let found = files::documents(&root);
+    let (_, document) = found.iter().find(|(file, _)| file == "fabric-config.yaml").unwrap();
+    let config = door::config::fabric_config(document);
+    assert_eq!(config.unread, [""; 0]);
+    assert!(config.reserved_subnets.is_some_and(|subnets| !subnets.is_empty()));
+    assert!(config.vpc_irb_vlans.is_some() && config.leaf_asn_end.is_some());
+}

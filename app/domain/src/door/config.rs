@@ -6,6 +6,17 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+/// Namespace of the `ConfigMap`.
+pub const NAMESPACE: &str = "fab";
+/// Name of the `ConfigMap`.
+pub const NAME: &str = "fabric-ctrl-config";
+
+/// The document in the `ConfigMap`, YAML. Parse it, give it to [`fabric_config`], forget it: it
+/// holds password hashes.
+pub fn document(config_map: &Value) -> Option<&str> {
+    config_map.get("data")?.get("config.yaml")?.as_str()
+}
+
 /// A range of VLAN ids, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VlanSpan {
@@ -139,6 +150,13 @@ mod tests {
         let config = fabric_config(&document);
         assert_eq!((config.spine_asn, config.fabric_mtu), (None, Some(9100)));
         assert_eq!(config.unread, ["spineASN"]);
+    }
+
+    #[test]
+    fn the_document_is_found_in_its_config_map() {
+        let config_map = json!({ "data": { "config.yaml": "spineASN: 65100" } });
+        assert_eq!(document(&config_map), Some("spineASN: 65100"));
+        assert_eq!(document(&json!({ "data": [] })), None);
     }
 
     #[test]

@@ -147,7 +147,33 @@ fn control_characters_and_markup_stay_data() {
     assert_eq!(admitted.row.cells.get("description"), Some(&Cell::Text(text.into())));
 }
 
+/// Whether a text is called a password anywhere in a value.
+fn holds_password(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, inner)| {
+            (name == "password" && inner.is_string()) || holds_password(inner)
+        }),
+        Value::Array(items) => items.iter().any(holds_password),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 proptest! {
+    #[test]
+    fn wherever_a_password_is_in_an_agent_it_does_not_get_through(
+        switch in sample::json(), config in sample::json(), state in sample::json(),
+    ) {
+        for kind in [Kind::Agent, Kind::GatewayAgent] {
+            let object = json!({
+                "metadata": { "name": "n", "namespace": "d", "resourceVersion": "1" },
+                "spec": { "switch": switch, "gateway": switch, "config": config, "users": state },
+                "status": { "state": state } });
+            let admitted = admit(kind, object).unwrap();
+            prop_assert!(!holds_password(&admitted.object), "{:#}", admitted.object);
+            prop_assert!(admitted.object.pointer("/spec/users").is_none());
+        }
+    }
+
     #[test]
     fn the_door_never_panics_and_admits_whatever_has_a_name(
         spec in sample::json(), status in sample::json(), metadata in sample::json(),

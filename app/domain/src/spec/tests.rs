@@ -64,6 +64,15 @@ fn what_does_not_read_names_its_place() {
 }
 
 #[test]
+fn a_reason_does_not_repeat_a_megabyte() {
+    let long = "ä".repeat(500_000);
+    for spec in [json!({ "asn": long, "role": "spine" }), json!({ "role": { long.clone(): 1 } })] {
+        let told = Spec::decode(Kind::Switch, &json!({ "spec": spec })).unwrap_err().to_string();
+        assert!(told.chars().count() < 700, "{}", told.len());
+    }
+}
+
+#[test]
 fn the_first_shape_of_a_connection_is_what_it_is_taken_for() {
     let spec = json!({ "spec": { "external": {}, "eslag": {} } });
     let Ok(Spec::Connection(connection)) = Spec::decode(Kind::Connection, &spec) else {
