@@ -20,7 +20,7 @@ use crate::{
 
 /// The state of a cluster.
 #[derive(Debug)]
-pub struct Core {
+pub(crate) struct Core {
     /// Objects and history.
     pub store: Store,
     /// What is served.
@@ -36,7 +36,7 @@ pub struct Core {
 
 impl Core {
     /// A cluster as it is after its installation.
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let mut core = Self {
             store: Store::new(options.history),
             registry: Registry::default(),
@@ -50,7 +50,7 @@ impl Core {
     }
 
     /// Everything anew, under a new seed.
-    pub fn reinstall(&mut self, options: &Options, seed: u64) {
+    pub(crate) fn reinstall(&mut self, options: &Options, seed: u64) {
         self.store.wipe();
         self.registry = Registry::default();
         self.random = ChaCha8Rng::seed_from_u64(seed);
@@ -74,7 +74,7 @@ impl Core {
     }
 
     /// The resource of an object.
-    pub fn resource_of(&self, object: &Value) -> Result<Arc<Resource>, Status> {
+    pub(crate) fn resource_of(&self, object: &Value) -> Result<Arc<Resource>, Status> {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         self.registry.of_object(api_version, kind).cloned().ok_or_else(|| {
@@ -83,7 +83,7 @@ impl Core {
     }
 
     /// An object as it is served.
-    pub fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Stored>, Status> {
+    pub(crate) fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Stored>, Status> {
         let found = self.store.get(&resource.id, namespace, name);
         found.cloned().ok_or_else(|| Status::not_found(&resource.id, name))
     }
@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// Takes a definition away, and keeps it for [`Core::restore`].
-    pub fn bury(&mut self, id: &ResourceId) -> Result<(), Status> {
+    pub(crate) fn bury(&mut self, id: &ResourceId) -> Result<(), Status> {
         let definitions = self.definitions()?;
         let definition = self.get(&definitions, "", &id.to_string())?;
         let mut definition = parse(&definition)?;
@@ -128,7 +128,7 @@ impl Core {
     }
 
     /// Brings a definition back.
-    pub fn restore(&mut self, id: &ResourceId) -> Result<(), Status> {
+    pub(crate) fn restore(&mut self, id: &ResourceId) -> Result<(), Status> {
         let definitions = self.definitions()?;
         let missing = || Status::not_found(&definitions.id, &id.to_string());
         let definition = self.graveyard.remove(id).ok_or_else(missing)?;
@@ -141,7 +141,7 @@ impl Core {
     }
 
     /// Serves what the stored definitions say, and nothing else beside what is built in.
-    pub fn reread_definitions(&mut self) {
+    pub(crate) fn reread_definitions(&mut self) {
         let mut registry = Registry::default();
         let stored = self.store.list(&builtin::definitions(), "");
         let custom = stored.iter().filter_map(|stored| Resource::from_crd(&parse(stored).ok()?).ok());
@@ -153,7 +153,7 @@ impl Core {
 }
 
 /// A stored object as a value.
-pub fn parse(stored: &Stored) -> Result<Value, Status> {
+pub(crate) fn parse(stored: &Stored) -> Result<Value, Status> {
     serde_json::from_slice(&stored.bytes)
         .map_err(|cause| Status::new(Reason::InternalError, format!("stored object does not parse: {cause}")))
 }

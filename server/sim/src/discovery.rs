@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::resource::{Registry, Resource, Scope};
 
 /// `/version`: the release whose behaviour this follows.
-pub fn version() -> Value {
+pub(crate) fn version() -> Value {
     json!({
         "major": "1", "minor": "34", "gitVersion": "v1.34.0+hnp-sim", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": "linux/amd64",
@@ -15,24 +15,24 @@ pub fn version() -> Value {
 }
 
 /// Whether the client takes one document for all groups.
-pub fn wants_aggregated(accept: &str) -> bool {
+pub(crate) fn wants_aggregated(accept: &str) -> bool {
     accept.split(',').any(|part| part.contains("as=APIGroupDiscoveryList") && part.contains("v=v2") && !part.contains("v=v2beta1"))
 }
 
 /// `/api`.
-pub fn core() -> Value {
+pub(crate) fn core() -> Value {
     json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
 }
 
 /// `/apis`.
-pub fn groups(registry: &Registry) -> Value {
+pub(crate) fn groups(registry: &Registry) -> Value {
     let groups = registry.groups();
     let groups = groups.iter().filter(|(group, _)| !group.is_empty()).map(|(group, versions)| about(group, versions));
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.collect::<Value>()})
 }
 
 /// `/apis/{group}`.
-pub fn group(registry: &Registry, group: &str) -> Option<Value> {
+pub(crate) fn group(registry: &Registry, group: &str) -> Option<Value> {
     let versions = registry.groups().remove(group)?;
     let mut page = about(group, &versions);
     crate::patch::merge(&mut page, &json!({"kind": "APIGroup", "apiVersion": "v1"}));
@@ -47,7 +47,7 @@ fn about(group: &str, versions: &[&str]) -> Value {
 }
 
 /// `/api/v1` and `/apis/{group}/{version}`.
-pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
     let found = registry.all().filter(|resource| resource.id.group() == group && resource.version == version);
     let list: Vec<Value> = found.flat_map(|resource| rows(resource)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
@@ -78,12 +78,12 @@ fn rows(resource: &Resource) -> Vec<Value> {
 }
 
 /// `/api` as one document.
-pub fn aggregated_core(registry: &Registry) -> Value {
+pub(crate) fn aggregated_core(registry: &Registry) -> Value {
     aggregated(registry, |group| group.is_empty())
 }
 
 /// `/apis` as one document.
-pub fn aggregated_groups(registry: &Registry) -> Value {
+pub(crate) fn aggregated_groups(registry: &Registry) -> Value {
     aggregated(registry, |group| !group.is_empty())
 }
 

@@ -5,8 +5,8 @@
 //!
 //! Invariant: no empty branch: a node is a member or has a member below it.
 
-pub mod diff;
-pub mod merge;
+pub(crate) mod diff;
+pub(crate) mod merge;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::schema::{ListType, Schema};
 
 /// A set of fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields {
+pub(crate) struct Fields {
     /// Whether this very path belongs to the set.
     member: bool,
     children: BTreeMap<String, Fields>,
@@ -29,7 +29,7 @@ impl Fields {
     }
 
     /// Whether nothing is in it.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.member && self.children.is_empty()
     }
 
@@ -46,7 +46,7 @@ impl Fields {
     }
 
     /// Everything in either.
-    pub fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         let mut all = self.clone();
         all.member |= other.member;
         for (element, child) in &other.children {
@@ -57,12 +57,12 @@ impl Fields {
     }
 
     /// What is in this and not in the other.
-    pub fn minus(&self, other: &Self) -> Self {
+    pub(crate) fn minus(&self, other: &Self) -> Self {
         self.combine(other, |mine, other| mine && !other, Self::clone)
     }
 
     /// What is in both.
-    pub fn intersection(&self, other: &Self) -> Self {
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
         self.combine(other, |mine, other| mine && other, |_| Self::default())
     }
 
@@ -123,7 +123,7 @@ impl Fields {
     }
 
     /// Every member as a path for people: `.spec.links[name="a"].vlan`.
-    pub fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.collect("", &mut paths);
         paths
@@ -139,7 +139,7 @@ impl Fields {
     }
 
     /// `fieldsV1`.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut map = Map::new();
         if self.member && !self.children.is_empty() {
             map.insert(".".to_owned(), Value::Object(Map::new()));
@@ -151,7 +151,7 @@ impl Fields {
     }
 
     /// From `fieldsV1`; the root itself is no member.
-    pub fn from_json(json: &Value) -> Self {
+    pub(crate) fn from_json(json: &Value) -> Self {
         let mut fields = Self::node(json);
         fields.member = false;
         fields
@@ -167,7 +167,7 @@ impl Fields {
     }
 
     /// The fields that an applied object names: its leaves, and the items and keys that hold them.
-    pub fn of(schema: &Schema, value: &Value) -> Self {
+    pub(crate) fn of(schema: &Schema, value: &Value) -> Self {
         let mut fields = Self::default();
         match value {
             Value::Object(map) if !schema.atomic_map => {

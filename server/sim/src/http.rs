@@ -4,13 +4,13 @@
 //!
 //! Invariant: no answer is given to somebody who has no right to it; nothing here knows a kind.
 
-pub mod address;
-pub mod answer;
-pub mod read;
-pub mod review;
-pub mod view;
-pub mod watching;
-pub mod writing;
+pub(crate) mod address;
+pub(crate) mod answer;
+pub(crate) mod read;
+pub(crate) mod review;
+pub(crate) mod view;
+pub(crate) mod watching;
+pub(crate) mod writing;
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// How a manager came to its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// By server-side apply.
     Apply,
     /// By any other write.
@@ -21,7 +21,7 @@ pub enum Operation {
 
 /// Which part of the object a write may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Everything but the status, where the resource guards it.
     Main,
     /// The status alone.
@@ -61,11 +61,11 @@ struct Entry {
 
 /// All entries of an object.
 #[derive(Debug, Clone, Default)]
-pub struct Managers(Vec<Entry>);
+pub(crate) struct Managers(Vec<Entry>);
 
 /// Who writes, when, and to which part.
 #[derive(Debug, Clone)]
-pub struct Author<'a> {
+pub(crate) struct Author<'a> {
     /// Manager, for example `kubectl-client-side-apply`.
     pub manager: &'a str,
     /// `group/version` of the object.
@@ -78,7 +78,7 @@ pub struct Author<'a> {
 
 /// Whether fields of others may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Force {
+pub(crate) enum Force {
     /// Yes.
     Yes,
     /// No: a conflict.
@@ -87,13 +87,13 @@ pub enum Force {
 
 impl Managers {
     /// Reads the entries of an object.
-    pub fn of(object: &Value) -> Self {
+    pub(crate) fn of(object: &Value) -> Self {
         let list = object.pointer("/metadata/managedFields").and_then(Value::as_array);
         Self(list.into_iter().flatten().filter_map(Entry::read).collect())
     }
 
     /// Writes the entries into an object.
-    pub fn write(&self, object: &mut Value) {
+    pub(crate) fn write(&self, object: &mut Value) {
         let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
         if self.0.is_empty() {
             metadata.remove("managedFields");
@@ -104,7 +104,7 @@ impl Managers {
     }
 
     /// Records an update from `old` to `new`.
-    pub fn update(&mut self, schema: &Schema, old: &Value, new: &Value, author: &Author<'_>) {
+    pub(crate) fn update(&mut self, schema: &Schema, old: &Value, new: &Value, author: &Author<'_>) {
         let diff = Diff::between(schema, old, new);
         let (written, removed) = (diff.added.union(&diff.modified), diff.removed);
         let written = author.part.cut(written);
@@ -121,7 +121,7 @@ impl Managers {
     }
 
     /// Lays `applied` over `live` and gives the result; the entries follow.
-    pub fn apply(
+    pub(crate) fn apply(
         &mut self,
         schema: &Schema,
         live: &Value,
@@ -155,7 +155,7 @@ impl Managers {
         let mut causes = Vec::new();
         for other in &self.0 {
             for field in other.fields.intersection(written).paths() {
-                let message = format!("conflict with {:?} using {}", other.manager, other.api_version);
+                let message = other.as_rival();
                 causes.push(Cause { reason: "FieldManagerConflict", message, field });
             }
         }
@@ -185,7 +185,7 @@ impl Managers {
     }
 
     /// Whether both say the same, whenever it was said and in whatever order.
-    pub fn same_as(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         let timeless = |list: &[Entry]| {
             let mut list: Vec<_> = list.iter().map(|entry| Entry { time: String::new(), ..entry.clone() }.to_json().to_string()).collect();
             list.sort();
@@ -208,6 +208,20 @@ fn conflict(causes: Vec<Cause>) -> Status {
 }
 
 impl Entry {
+    /// How it is named in a conflict.
+    fn as_rival(&self) -> String {
+        let part = match self.subresource.as_str() {
+            "" => String::new(),
+            part => format!(" with subresource {part:?}"),
+        };
+        match self.operation {
+            Operation::Apply => format!("conflict with {:?}{part}", self.manager),
+            Operation::Update => {
+                format!("conflict with {:?}{part} using {} at {}", self.manager, self.api_version, self.time)
+            }
+        }
+    }
+
     fn read(json: &Value) -> Option<Self> {
         let text = |key| json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let operation = match json.get("operation").and_then(Value::as_str)? {
@@ -271,7 +285,7 @@ mod tests {
         let live = json!({"spec": {"a": 1}});
         managers.update(&Schema::permissive(), &json!({}), &live, &author("edit"));
         let refused = apply(&mut managers.clone(), &live, &json!({"spec": {"a": 2}}), "x", Force::No).unwrap_err();
-        assert_eq!(refused.message, "Apply failed with 1 conflict: conflict with \"edit\" using v1: .spec.a");
+        assert_eq!(refused.message, "Apply failed with 1 conflict: conflict with \"edit\" using v1 at 2026-01-01T00:00:00Z: .spec.a");
         apply(&mut managers.clone(), &live, &live, "x", Force::No).unwrap();
         let won = apply(&mut managers, &live, &json!({"spec": {"a": 2}}), "x", Force::Yes).unwrap();
         assert_eq!(won, json!({"spec": {"a": 2}}));

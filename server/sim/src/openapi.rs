@@ -17,7 +17,7 @@ const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 
 /// `/openapi/v3`: where the documents are. The hash changes with the version of the cluster.
-pub fn index(registry: &Registry, revision: u64) -> Value {
+pub(crate) fn index(registry: &Registry, revision: u64) -> Value {
     let mut paths = Map::new();
     for (group, versions) in registry.groups() {
         for version in versions {
@@ -34,13 +34,13 @@ fn path(group: &str, version: &str) -> String {
 }
 
 /// `/openapi/v2`: an honest, empty document.
-pub fn v2() -> Value {
+pub(crate) fn v2() -> Value {
     json!({"swagger": "2.0", "info": {"title": "HNP simulator: see /openapi/v3", "version": "v1"},
         "paths": {}, "definitions": {}})
 }
 
 /// `/openapi/v3/{path}`.
-pub fn document(registry: &Registry, wanted: &str) -> Option<Value> {
+pub(crate) fn document(registry: &Registry, wanted: &str) -> Option<Value> {
     let mut schemas = BTreeMap::from([
         (OBJECT_META.to_owned(), object_meta()),
         (LIST_META.to_owned(), json!({"type": "object", "description": "ListMeta describes metadata that lists have.",

@@ -11,7 +11,7 @@ use crate::status::{Reason, Status};
 const MAX_OPERATIONS: usize = 10_000;
 
 /// Lays a merge patch over a value: `null` removes.
-pub fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
@@ -41,7 +41,7 @@ enum Operation {
 }
 
 /// Carries out a JSON patch.
-pub fn json(target: &Value, patch: &Value) -> Result<Value, Status> {
+pub(crate) fn json(target: &Value, patch: &Value) -> Result<Value, Status> {
     let operations: Vec<Operation> = serde_json::from_value(patch.clone())
         .map_err(|cause| Status::bad_request(format!("error decoding patch: {cause}")))?;
     if operations.len() > MAX_OPERATIONS {

@@ -12,7 +12,7 @@ use crate::{
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
     /// To which resource.
@@ -26,13 +26,13 @@ pub struct Attempt {
 }
 
 /// Rights taken away by a fault: user (none = everybody) and resource.
-pub type Forbidden = BTreeSet<(Option<String>, ResourceId)>;
+pub(crate) type Forbidden = BTreeSet<(Option<String>, ResourceId)>;
 
 /// Group of access reviews, which everybody may create.
 const REVIEWS: &str = "authorization.k8s.io";
 
 /// Whether the holder of a token may do it.
-pub fn allows(token: &Token, attempt: &Attempt, forbidden: &Forbidden) -> bool {
+pub(crate) fn allows(token: &Token, attempt: &Attempt, forbidden: &Forbidden) -> bool {
     if attempt.resource.group() == REVIEWS && attempt.verb == "create" {
         return true;
     }
@@ -48,7 +48,7 @@ pub fn allows(token: &Token, attempt: &Attempt, forbidden: &Forbidden) -> bool {
 }
 
 /// The answer to whom it is not allowed.
-pub fn refusal(token: &Token, attempt: &Attempt) -> Status {
+pub(crate) fn refusal(token: &Token, attempt: &Attempt) -> Status {
     let slash = if attempt.subresource.is_empty() { "" } else { "/" };
     let place = if attempt.namespace.is_empty() {
         "at the cluster scope".to_owned()

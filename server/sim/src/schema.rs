@@ -5,9 +5,9 @@
 //!
 //! Invariant: nothing here knows a particular kind; no value is changed by checking it.
 
-pub mod check;
-pub mod parse;
-pub mod prune;
+pub(crate) mod check;
+pub(crate) mod parse;
+pub(crate) mod prune;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

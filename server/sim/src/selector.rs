@@ -8,7 +8,7 @@ use crate::status::Status;
 
 /// What a list or a watch is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selector {
+pub(crate) struct Selector {
     labels: Vec<Requirement>,
     fields: Vec<(Field, Sign, String)>,
 }
@@ -35,19 +35,19 @@ enum Sign {
 
 impl Selector {
     /// Reads `labelSelector` and `fieldSelector` as in a URL.
-    pub fn parse(labels: &str, fields: &str) -> Result<Self, Status> {
+    pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, Status> {
         let labels = split(labels).into_iter().map(requirement).collect::<Result<_, _>>()?;
         let fields = split(fields).into_iter().map(field).collect::<Result<_, _>>()?;
         Ok(Self { labels, fields })
     }
 
     /// Whether nothing was asked for.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
     /// Whether an object is meant.
-    pub fn matches(&self, namespace: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn matches(&self, namespace: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
         let field = |(field, sign, wanted): &(Field, Sign, String)| {
             let is = match field {
                 Field::Name => name,

@@ -20,7 +20,7 @@ use crate::{resource::ResourceId, status::Status};
 
 /// An object as it is served.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Namespace, empty for objects of the cluster.
     pub namespace: String,
     /// Name.
@@ -35,7 +35,7 @@ pub struct Stored {
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub(crate) enum What {
     /// It is new.
     Added,
     /// It has changed.
@@ -46,7 +46,7 @@ pub enum What {
 
 impl What {
     /// As in a watch event.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Added => "ADDED",
             Self::Modified => "MODIFIED",
@@ -57,7 +57,7 @@ impl What {
 
 /// One change.
 #[derive(Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Its version.
     pub revision: u64,
     /// What happened.
@@ -90,7 +90,7 @@ impl Default for Shelf {
 
 /// What a watch needs to wait.
 #[derive(Debug)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     /// Changes with each event of the resource.
     pub signal: watch::Receiver<u64>,
     /// Cancelled when the resource is no longer served.
@@ -99,7 +99,7 @@ pub struct Subscription {
 
 /// All objects and their recent history.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     revision: u64,
     /// Versions up to this one are forgotten.
     compacted: u64,
@@ -110,32 +110,32 @@ pub struct Store {
 
 impl Store {
     /// An empty store that keeps the last `history` events.
-    pub fn new(history: usize) -> Self {
+    pub(crate) fn new(history: usize) -> Self {
         Self { revision: 1, compacted: 0, shelves: BTreeMap::new(), events: VecDeque::new(), history }
     }
 
     /// The version of the last change.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
     /// The version that the next change will get.
-    pub fn next_revision(&self) -> u64 {
+    pub(crate) fn next_revision(&self) -> u64 {
         self.revision + 1
     }
 
     /// The newest version that is forgotten.
-    pub fn compacted(&self) -> u64 {
+    pub(crate) fn compacted(&self) -> u64 {
         self.compacted
     }
 
     /// An object.
-    pub fn get(&self, id: &ResourceId, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
+    pub(crate) fn get(&self, id: &ResourceId, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
         self.shelves.get(id)?.objects.get(&(namespace.to_owned(), name.to_owned()))
     }
 
     /// Stores an object, whose `revision` must be [`Store::next_revision`].
-    pub fn put(&mut self, id: &ResourceId, object: Stored) -> Arc<Stored> {
+    pub(crate) fn put(&mut self, id: &ResourceId, object: Stored) -> Arc<Stored> {
         let key = (object.namespace.clone(), object.name.clone());
         let shelf = self.shelves.entry(id.clone()).or_default();
         let what = if shelf.objects.contains_key(&key) { What::Modified } else { What::Added };
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Takes an object away; `last` is its last state, with [`Store::next_revision`].
-    pub fn remove(&mut self, id: &ResourceId, last: Stored) -> Option<Arc<Stored>> {
+    pub(crate) fn remove(&mut self, id: &ResourceId, last: Stored) -> Option<Arc<Stored>> {
         let key = (last.namespace.clone(), last.name.clone());
         let before = self.shelves.get_mut(id)?.objects.remove(&key)?;
         let event = encode(What::Deleted, id, &Arc::new(last));
@@ -171,14 +171,14 @@ impl Store {
     }
 
     /// Objects of a resource now, ordered by namespace and name; an empty namespace means all.
-    pub fn list(&self, id: &ResourceId, namespace: &str) -> Vec<Arc<Stored>> {
+    pub(crate) fn list(&self, id: &ResourceId, namespace: &str) -> Vec<Arc<Stored>> {
         let Some(shelf) = self.shelves.get(id) else { return Vec::new() };
         let of_namespace = |object: &&Arc<Stored>| namespace.is_empty() || object.namespace == namespace;
         shelf.objects.values().filter(of_namespace).cloned().collect()
     }
 
     /// Objects of a resource as they were right after version `at`.
-    pub fn list_at(&self, id: &ResourceId, namespace: &str, at: u64) -> Result<Vec<Arc<Stored>>, Status> {
+    pub(crate) fn list_at(&self, id: &ResourceId, namespace: &str, at: u64) -> Result<Vec<Arc<Stored>>, Status> {
         if at < self.compacted {
             return Err(Status::expired(at, self.compacted));
         }
@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Events of a resource after `cursor`, oldest first, at most `limit` events looked at; and the new cursor.
-    pub fn since(&self, id: &ResourceId, cursor: u64, limit: usize) -> Result<(Vec<Arc<Event>>, u64), Status> {
+    pub(crate) fn since(&self, id: &ResourceId, cursor: u64, limit: usize) -> Result<(Vec<Arc<Event>>, u64), Status> {
         if cursor < self.compacted {
             // Nothing is lost as long as the forgotten events were those of other resources.
             let last = self.shelves.get(id).map(|shelf| *shelf.signal.borrow()).unwrap_or_default();
@@ -216,38 +216,38 @@ impl Store {
     }
 
     /// The last event of a resource, if the history still holds one.
-    pub fn last_event(&self, id: &ResourceId) -> Option<Arc<Event>> {
+    pub(crate) fn last_event(&self, id: &ResourceId) -> Option<Arc<Event>> {
         self.events.iter().rev().find(|event| event.resource == *id).cloned()
     }
 
     /// For waiting on events of a resource.
-    pub fn subscribe(&mut self, id: &ResourceId) -> Subscription {
+    pub(crate) fn subscribe(&mut self, id: &ResourceId) -> Subscription {
         let shelf = self.shelves.entry(id.clone()).or_default();
         Subscription { signal: shelf.signal.subscribe(), end: shelf.end.clone() }
     }
 
     /// Wakes everyone who waits on a resource, without an event.
-    pub fn nudge(&self, id: &ResourceId) {
+    pub(crate) fn nudge(&self, id: &ResourceId) {
         if let Some(shelf) = self.shelves.get(id) {
             shelf.signal.send_modify(|_| {});
         }
     }
 
     /// Forgets the history.
-    pub fn compact(&mut self) {
+    pub(crate) fn compact(&mut self) {
         self.events.clear();
         self.compacted = self.revision;
     }
 
     /// Ends the watches of a resource that is no longer served.
-    pub fn close(&mut self, id: &ResourceId) {
+    pub(crate) fn close(&mut self, id: &ResourceId) {
         if let Some(shelf) = self.shelves.remove(id) {
             shelf.end.cancel();
         }
     }
 
     /// Goes back to an older version, as a restored backup does: versions will be given a second time.
-    pub fn rewind(&mut self, to: u64) -> Result<(), Status> {
+    pub(crate) fn rewind(&mut self, to: u64) -> Result<(), Status> {
         if to < self.compacted {
             return Err(Status::expired(to, self.compacted));
         }
@@ -261,7 +261,7 @@ impl Store {
     }
 
     /// Forgets everything, the version too.
-    pub fn wipe(&mut self) {
+    pub(crate) fn wipe(&mut self) {
         for shelf in std::mem::take(&mut self.shelves).into_values() {
             shelf.end.cancel();
         }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// `columnDefinitions` of a resource: the name and what its definition names.
-pub fn columns(resource: &Resource) -> Value {
+pub(crate) fn columns(resource: &Resource) -> Value {
     let name = json!({"name": "Name", "type": "string", "format": "name", "priority": 0,
         "description": "Name must be unique within a namespace."});
     let column = |column: &Column| {
@@ -23,7 +23,7 @@ pub fn columns(resource: &Resource) -> Value {
 }
 
 /// One row.
-pub fn row(resource: &Resource, object: &Value, carry: Carry, now: jiff::Timestamp) -> Value {
+pub(crate) fn row(resource: &Resource, object: &Value, carry: Carry, now: jiff::Timestamp) -> Value {
     let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
     let cells = resource.columns.iter().map(|column| cell(column, object, now));
     let cells: Value = std::iter::once(name).chain(cells).collect();
@@ -36,7 +36,7 @@ pub fn row(resource: &Resource, object: &Value, carry: Carry, now: jiff::Timesta
 }
 
 /// A table.
-pub fn table(columns: &Value, rows: Vec<Value>, about: Value) -> Value {
+pub(crate) fn table(columns: &Value, rows: Vec<Value>, about: Value) -> Value {
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": about,
         "columnDefinitions": columns, "rows": rows})
 }

@@ -5,9 +5,9 @@
 //!
 //! Invariant: a refused write changes nothing; a write that changes nothing gets no version.
 
-pub mod delete;
-pub mod frame;
-pub mod side_effects;
+pub(crate) mod delete;
+pub(crate) mod frame;
+pub(crate) mod side_effects;
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
 
 /// Whether a write is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DryRun {
+pub(crate) enum DryRun {
     /// It is answered as if it had been.
     Yes,
     /// It is.
@@ -35,7 +35,7 @@ pub enum DryRun {
 
 /// What happens to fields that the schema does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldValidation {
+pub(crate) enum FieldValidation {
     /// They go silently.
     Ignore,
     /// They go with a warning.
@@ -46,7 +46,7 @@ pub enum FieldValidation {
 
 /// Who writes, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Writer {
+pub(crate) struct Writer {
     /// Field manager.
     pub manager: String,
     /// Whether it is carried out.
@@ -57,14 +57,14 @@ pub struct Writer {
 
 impl Writer {
     /// A writer within the process.
-    pub fn internal(manager: &str) -> Self {
+    pub(crate) fn internal(manager: &str) -> Self {
         Self { manager: manager.to_owned(), dry_run: DryRun::No, validation: FieldValidation::Ignore }
     }
 }
 
 /// Which object is meant.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// Resource.
     pub resource: &'a Arc<Resource>,
     /// Namespace, or empty.
@@ -77,7 +77,7 @@ pub struct Target<'a> {
 
 /// How an object is changed.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub(crate) enum Change {
     /// PUT.
     Replace(Value),
     /// JSON merge patch, and strategic merge patch of built-in objects.
@@ -90,7 +90,7 @@ pub enum Change {
 
 /// What came of a write.
 #[derive(Debug, Clone)]
-pub struct Written {
+pub(crate) struct Written {
     /// The object.
     pub object: Arc<Stored>,
     /// Whether it is new.
@@ -111,7 +111,7 @@ impl Target<'_> {
 
 impl Core {
     /// Makes an object.
-    pub fn create(
+    pub(crate) fn create(
         &mut self,
         resource: &Arc<Resource>,
         namespace: &str,
@@ -131,7 +131,7 @@ impl Core {
     }
 
     /// Changes an object, or makes it by server-side apply.
-    pub fn change(&mut self, target: Target<'_>, change: Change, writer: &Writer) -> Result<Written, Status> {
+    pub(crate) fn change(&mut self, target: Target<'_>, change: Change, writer: &Writer) -> Result<Written, Status> {
         let live = self.store.get(&target.resource.id, target.namespace, target.name).cloned();
         let live = live.map(|live| parse(&live)).transpose()?;
         if let Change::Apply(applied, force) = change {

@@ -9,7 +9,7 @@ use crate::schema::{ListType, Schema};
 
 /// What differs, from left to right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Diff {
+pub(crate) struct Diff {
     /// Only on the right.
     pub added: Fields,
     /// On both sides, with different values.
@@ -20,7 +20,7 @@ pub struct Diff {
 
 impl Diff {
     /// Compares two values of one schema.
-    pub fn between(schema: &Schema, left: &Value, right: &Value) -> Self {
+    pub(crate) fn between(schema: &Schema, left: &Value, right: &Value) -> Self {
         let mut diff = Self::default();
         if left == right {
             return diff;

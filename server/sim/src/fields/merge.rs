@@ -8,7 +8,7 @@ use super::{Fields, element};
 use crate::schema::{ListType, Schema};
 
 /// Lays `applied` over `live`, list by list as the schema says.
-pub fn merge(schema: &Schema, live: &mut Value, applied: &Value) {
+pub(crate) fn merge(schema: &Schema, live: &mut Value, applied: &Value) {
     match (live, applied) {
         (Value::Object(live), Value::Object(applied)) if !schema.atomic_map => {
             for (key, value) in applied {
@@ -35,7 +35,7 @@ pub fn merge(schema: &Schema, live: &mut Value, applied: &Value) {
 }
 
 /// Takes the members of `gone` out of a value.
-pub fn take_away(schema: &Schema, value: &mut Value, gone: &Fields) {
+pub(crate) fn take_away(schema: &Schema, value: &mut Value, gone: &Fields) {
     match value {
         Value::Object(map) => {
             map.retain(|key, value| {

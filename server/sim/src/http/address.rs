@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// What a path addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub(crate) enum Address {
     /// `/healthz`, `/livez`, `/readyz` and what lies below them.
     Health,
     /// `/version`.
@@ -35,7 +35,7 @@ pub enum Address {
 
 /// Which objects a path addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ResourceAddress {
+pub(crate) struct ResourceAddress {
     /// Group, empty for the core.
     pub group: String,
     /// Version.
@@ -52,7 +52,7 @@ pub struct ResourceAddress {
 
 impl Address {
     /// Reads a path.
-    pub fn parse(path: &str) -> Self {
+    pub(crate) fn parse(path: &str) -> Self {
         let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
@@ -119,11 +119,11 @@ fn hex(sign: u8) -> Option<u8> {
 
 /// The query of a URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query(BTreeMap<String, String>);
+pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
     /// Reads a query; of a key given twice the last counts.
-    pub fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(&key.replace('+', " ")), decode(&value.replace('+', " ")))
@@ -132,12 +132,12 @@ impl Query {
     }
 
     /// A value, or empty.
-    pub fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         self.0.get(key).map(String::as_str).unwrap_or_default()
     }
 
     /// Whether a flag is set.
-    pub fn is(&self, key: &str) -> bool {
+    pub(crate) fn is(&self, key: &str) -> bool {
         matches!(self.text(key), "true" | "1" | "True")
     }
 }

@@ -15,7 +15,7 @@ use crate::status::Status;
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// A response of any kind.
-pub fn raw(code: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(crate) fn raw(code: u16, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -25,34 +25,34 @@ pub fn raw(code: u16, content_type: &'static str, body: impl Into<Body>) -> Resp
 }
 
 /// 200 with JSON.
-pub fn json(value: &Value) -> Response {
+pub(crate) fn json(value: &Value) -> Response {
     raw(200, "application/json", value.to_string())
 }
 
 /// 200 with the groups as one document.
-pub fn aggregated(value: &Value) -> Response {
+pub(crate) fn aggregated(value: &Value) -> Response {
     let mut response = raw(200, AGGREGATED, value.to_string());
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 
 /// 200 with text.
-pub fn text(text: &'static str) -> Response {
+pub(crate) fn text(text: &'static str) -> Response {
     raw(200, "text/plain; charset=utf-8", text)
 }
 
 /// A page, or none.
-pub fn page(page: Option<Value>) -> Response {
+pub(crate) fn page(page: Option<Value>) -> Response {
     page.map_or_else(not_a_page, |page| json(&page))
 }
 
 /// 404 of an address that means nothing: plain text, as the real server has it.
-pub fn not_a_page() -> Response {
+pub(crate) fn not_a_page() -> Response {
     raw(404, "text/plain; charset=utf-8", "404 page not found\n")
 }
 
 /// A refusal.
-pub fn status(status: &Status) -> Response {
+pub(crate) fn status(status: &Status) -> Response {
     let mut response = raw(status.reason.code(), "application/json", status.to_json().to_string());
     if let Some(secs) = status.retry_after_secs() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
@@ -61,7 +61,7 @@ pub fn status(status: &Status) -> Response {
 }
 
 /// The response with warnings.
-pub fn warn(mut response: Response, warnings: &[String]) -> Response {
+pub(crate) fn warn(mut response: Response, warnings: &[String]) -> Response {
     for warning in warnings {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {

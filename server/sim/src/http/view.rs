@@ -15,7 +15,7 @@ use crate::{
 
 /// How much of its object a row of a table carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carry {
+pub(crate) enum Carry {
     /// Nothing.
     Nothing,
     /// The metadata.
@@ -26,7 +26,7 @@ pub enum Carry {
 
 /// How objects are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub(crate) enum View {
     /// As stored.
     Whole,
     /// Metadata alone.
@@ -37,7 +37,7 @@ pub enum View {
 
 impl View {
     /// The first type in `Accept` that is served.
-    pub fn of(accept: &str, include_object: &str) -> Result<Self, Status> {
+    pub(crate) fn of(accept: &str, include_object: &str) -> Result<Self, Status> {
         if accept.is_empty() {
             return Ok(Self::Whole);
         }
@@ -68,7 +68,7 @@ impl View {
     }
 
     /// One object.
-    pub fn object(self, resource: &Resource, stored: &Stored, now: jiff::Timestamp) -> Result<Bytes, Status> {
+    pub(crate) fn object(self, resource: &Resource, stored: &Stored, now: jiff::Timestamp) -> Result<Bytes, Status> {
         match self {
             Self::Whole => Ok(stored.bytes.clone()),
             Self::Metadata => Ok(encode(&metadata(&parse(stored)?))),
@@ -81,7 +81,7 @@ impl View {
     }
 
     /// A list.
-    pub fn list(self, resource: &Resource, list: &[std::sync::Arc<Stored>], about: &Value, now: jiff::Timestamp) -> Result<Bytes, Status> {
+    pub(crate) fn list(self, resource: &Resource, list: &[std::sync::Arc<Stored>], about: &Value, now: jiff::Timestamp) -> Result<Bytes, Status> {
         match self {
             Self::Whole => {
                 let items = list.iter().map(|object| &object.bytes[..]);

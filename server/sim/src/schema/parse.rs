@@ -91,7 +91,7 @@ fn texts(list: &[Value]) -> Vec<String> {
 }
 
 /// `ObjectMeta` of `v1`, as far as objects carry it.
-pub fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     let text = json!({"type": "string"});
     let time = json!({"type": "string", "format": "date-time", "nullable": true});
     let map = json!({"type": "object", "nullable": true, "additionalProperties": {"type": "string"}});

@@ -17,7 +17,7 @@ use crate::{
 
 /// What came of a deletion.
 #[derive(Debug, Clone)]
-pub enum Deleted {
+pub(crate) enum Deleted {
     /// It is gone; this is what it was.
     Gone(Arc<Stored>),
     /// It is marked, and waits for finalizers.
@@ -26,7 +26,7 @@ pub enum Deleted {
 
 impl Core {
     /// Deletes an object. `options` is a `DeleteOptions` object, of which the preconditions count.
-    pub fn delete(
+    pub(crate) fn delete(
         &mut self,
         resource: &Arc<Resource>,
         namespace: &str,

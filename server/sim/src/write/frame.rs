@@ -38,10 +38,16 @@ pub(super) fn check_type(resource: &Resource, object: &mut Value) -> Result<(), 
     if (has_kind.is_empty() || has_version.is_empty()) && is_custom {
         return Err(Status::bad_request("Object 'Kind' or 'apiVersion' is missing"));
     }
-    if (!has_kind.is_empty() && has_kind != kind) || (!has_version.is_empty() && has_version != version) {
+    if !has_version.is_empty() && has_version != version {
         return Err(Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind} in {version}): it is {has_kind} in {has_version}"
+            "the API version in the data ({has_version}) does not match the expected API version ({version})"
         )));
+    }
+    if !has_kind.is_empty() && has_kind != kind {
+        let message = format!("Invalid value: {has_kind:?}: must be {kind}");
+        let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".to_owned() };
+        let name = text(object, "/metadata/name");
+        return Err(Status::invalid(resource.id.group(), has_kind, name, vec![cause]));
     }
     set(object, "apiVersion", &version);
     set(object, "kind", kind);
