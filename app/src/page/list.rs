@@ -139,7 +139,7 @@ fn ListHead(
     let state = Memo::new(move |_| watch.with(|watch| watch.as_ref().map(|watch| watch.state)));
     let word = move || state.get().map_or("unknown", domain::state::WatchState::word);
     let tone = Signal::derive(move || state.get().map_or(crate::ui::status::Tone::Unknown, Into::into));
-    let reason = move || watch.with(|watch| watch.as_ref().and_then(|watch| watch.reason.clone()));
+    let reason = move || watch.with(|watch| watch.as_ref().and_then(|watch| Some(crate::ui::text::printable(watch.reason.as_ref()?).into_owned())));
     view! {
         <nav class="crumbs" aria-label="Breadcrumbs">
             <ol>

@@ -1,0 +1,11 @@
+//! Every page, rendered as the server renders it, over a backend that behaves.
+//!
+//! Invariant: no socket, no browser; what is checked is what a person without script can read.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
+
+mod fake;
+mod html;
+mod hostile;
+mod render;
+mod states;

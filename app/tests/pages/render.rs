@@ -1,0 +1,75 @@
+//! Renders a page in one sweep, as the server does for its routes.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, Ordering},
+};
+
+use app::{StatusHook, backend::Backend};
+use futures::{Stream, StreamExt, stream::BoxStream};
+use leptos::{config::LeptosOptions, prelude::*};
+use leptos_integration_utils::ExtendResponse;
+use leptos_meta::ServerMetaContext;
+use leptos_router::location::RequestUrl;
+
+/// What came of a request.
+pub(crate) struct Rendered {
+    pub(crate) status: u16,
+    pub(crate) html: String,
+}
+
+struct Body(BoxStream<'static, String>);
+
+impl ExtendResponse for Body {
+    type ResponseOptions = ();
+
+    fn from_stream(stream: impl Stream<Item = String> + Send + 'static) -> Self {
+        Self(stream.boxed())
+    }
+
+    fn extend_response(&mut self, (): &()) {}
+
+    fn set_default_content_type(&mut self, _: &str) {}
+}
+
+/// Renders the page at `path` over `backend`.
+pub(crate) fn page(path: &str, backend: Arc<dyn Backend>) -> Rendered {
+    // The second test of the process finds it there.
+    let _ = any_spawner::Executor::init_tokio();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, render(path.to_owned(), backend))
+}
+
+async fn render(path: String, backend: Arc<dyn Backend>) -> Rendered {
+    let status = Arc::new(AtomicU16::new(200));
+    let (meta, output) = ServerMetaContext::new();
+    let hook = {
+        let status = Arc::clone(&status);
+        StatusHook::new(move |code| status.store(code, Ordering::SeqCst))
+    };
+    let options = LeptosOptions::builder().output_name("hnp").build();
+    let context = move || {
+        provide_context(RequestUrl::new(&path));
+        provide_context(meta);
+        provide_context(backend);
+        provide_context(hook);
+        leptos::nonce::provide_nonce();
+    };
+    let body = Body::from_app(
+        move || app::shell(options),
+        output,
+        context,
+        (),
+        |app, chunks, _| {
+            Box::pin(async move {
+                let html = app.to_html_stream_in_order().collect::<String>().await;
+                Box::pin(futures::stream::once(async move { html }).chain(chunks())) as _
+            })
+        },
+        false,
+    )
+    .await;
+    let html = body.0.collect::<String>().await;
+    Rendered { status: status.load(Ordering::SeqCst), html }
+}
