@@ -49,6 +49,12 @@ impl Life {
                 }
                 self.dirty.all |= self.world.spec(kind, name)["staticExternal"].is_object();
             }
+            // An edit concerns the switches that have it in their plans; a new VPC or a missing one may concern any.
+            Kind::Vpc if before.is_some() && self.world.get(kind, name).is_some() => {
+                let plans = self.world.specs(Kind::Agent);
+                let carriers = plans.filter(|(_, plan)| plan["vpcs"].get(name).is_some());
+                self.dirty.switches.extend(carriers.map(|(switch, _)| switch.to_owned()));
+            }
             Kind::Vpc
             | Kind::VpcAttachment
             | Kind::VpcPeering

@@ -24,7 +24,7 @@ pub trait Ground: Send {
 
 /// Lives until it is cancelled. `clock` gives milliseconds since the Unix epoch.
 ///
-/// Cancel safe: it is given up only between two rounds.
+/// Not to be dropped for cancelling: `cancel` ends it between two rounds, with nothing half done.
 pub async fn live<G: Ground>(
     mut ground: G,
     mut life: Life,
@@ -38,6 +38,8 @@ pub async fn live<G: Ground>(
         }
         for step in life.step(now) {
             ground.apply(step);
+            // A round of planning may be long; those who read the store want to run in between.
+            tokio::task::yield_now().await;
         }
         let rest = life.next_due().map_or(LOOK, |due| {
             Duration::from_millis(u64::try_from(due.saturating_sub(clock())).unwrap_or(0))

@@ -46,10 +46,11 @@ impl Life {
         while self.owed >= 1.0 {
             self.owed -= 1.0;
             let before = steps.len();
-            match self.rng.random_range(0..10) {
-                0..2 => self.edit_vpc(steps),
-                2..4 => self.annotate(Kind::VpcAttachment, steps),
-                4..6 => self.annotate(Kind::Connection, steps),
+            // Few of VPCs: each makes several switches apply a new plan, which is load of another kind.
+            match self.rng.random_range(0..50) {
+                0 => self.edit_vpc(steps),
+                1..15 => self.annotate(Kind::VpcAttachment, steps),
+                15..30 => self.annotate(Kind::Connection, steps),
                 _ => {}
             }
             if steps.len() == before {
