@@ -121,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn objects_carry_the_labels_that_the_fabric_selects_by() {
+        let objects = fabric(Scale::Vlab, 1, NOW);
+        let labels = |kind: &str, name: &str| {
+            let mut all = objects.iter();
+            let found = all.find(|o| o["kind"] == kind && o["metadata"]["name"] == name).unwrap();
+            found["metadata"]["labels"].clone()
+        };
+        let cable = labels("Connection", "spine-01--fabric--leaf-02");
+        assert_eq!(cable["fabric.githedgehog.com/connection-type"], "fabric");
+        assert_eq!(cable["switch.fabric.githedgehog.com/leaf-02"], "true");
+        let peering = labels("VPCPeering", "ops--shop");
+        assert_eq!(peering["fabric.githedgehog.com/vpc1"], "ops");
+        assert_eq!(peering["vpc.fabric.githedgehog.com/shop"], "true");
+        assert_eq!(labels("VPC", "acme")["fabric.githedgehog.com/vlanns"], "partner");
+    }
+
+    #[test]
     fn a_seed_gives_the_same_fabric_each_time_and_another_seed_another() {
         assert_eq!(fabric(Scale::Vlab, 5, NOW), fabric(Scale::Vlab, 5, NOW));
         assert_ne!(fabric(Scale::Vlab, 5, NOW), fabric(Scale::Vlab, 6, NOW));

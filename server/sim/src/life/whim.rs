@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Life, Step, Task};
 use crate::seed::{
+    label::stick_on,
     link::links,
     world::{NAMESPACE, object},
 };
@@ -145,7 +146,9 @@ impl Life {
             return;
         }
         let spec = json!({ "subnet": format!("{vpc}/{subnet}"), "connection": connection });
-        self.emit(Step::Create(object(Kind::VpcAttachment, &name, spec)), steps);
+        let mut attachment = object(Kind::VpcAttachment, &name, spec);
+        stick_on(Kind::VpcAttachment, &mut attachment);
+        self.emit(Step::Create(attachment), steps);
         self.soon(now, 20_000..45_000, Task::Detach(name));
     }
 

@@ -24,18 +24,23 @@ const OWN: &str = "fabric.githedgehog.com";
 pub(crate) fn stick(world: &mut World) {
     for &kind in Kind::ALL {
         for name in world.names(kind) {
-            let labels = of(kind, world.spec(kind, &name));
-            if let (false, Some(object)) = (labels.is_empty(), world.get_mut(kind, &name))
-                && let Some(metadata) = object.get_mut("metadata")
-            {
-                set(metadata, "labels", serde_json::json!(labels));
+            if let Some(object) = world.get_mut(kind, &name) {
+                stick_on(kind, object);
             }
         }
     }
 }
 
+/// Puts the labels of the real admission on one object.
+pub(crate) fn stick_on(kind: Kind, object: &mut Value) {
+    let labels = of(kind, &object["spec"]);
+    if let (false, Some(metadata)) = (labels.is_empty(), object.get_mut("metadata")) {
+        set(metadata, "labels", serde_json::json!(labels));
+    }
+}
+
 /// The labels of an object.
-pub(crate) fn of(kind: Kind, spec: &Value) -> BTreeMap<String, String> {
+fn of(kind: Kind, spec: &Value) -> BTreeMap<String, String> {
     let mut labels = Labels::default();
     match kind {
         Kind::Vpc => {
