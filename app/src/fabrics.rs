@@ -57,7 +57,11 @@ impl Known {
 
 const CONNECTIVITY: &str = "connectivity";
 
-fn put<K: Ord, T: serde::de::DeserializeOwned>(map: &mut BTreeMap<K, T>, key: Option<K>, held: &Held) {
+fn put<K: Ord, T: serde::de::DeserializeOwned>(
+    map: &mut BTreeMap<K, T>,
+    key: Option<K>,
+    held: &Held,
+) {
     if let Some((key, value)) = key.zip(read_as(held)) {
         map.insert(key, value);
     }
@@ -66,11 +70,14 @@ fn put<K: Ord, T: serde::de::DeserializeOwned>(map: &mut BTreeMap<K, T>, key: Op
 /// A summary as the entries of its state topic.
 pub fn items(summary: &FabricSummary) -> Vec<Item> {
     let version = summary.at.1;
-    let item = |k: String, value: &dyn erased::Value| value.json().map(|o| Item { k, uid: None, v: version, o });
+    let item = |k: String, value: &dyn erased::Value| {
+        value.json().map(|o| Item { k, uid: None, v: version, o })
+    };
     let state = std::iter::once(item(CONNECTIVITY.to_owned(), &summary.state));
     let watches = summary.watches.iter().map(|(kind, watch)| item(format!("watch/{kind}"), watch));
     let counts = summary.counts.iter().map(|(kind, count)| item(format!("counts/{kind}"), count));
-    let readiness = summary.readiness.iter().map(|(key, ready)| item(format!("readiness/{key}"), ready));
+    let readiness =
+        summary.readiness.iter().map(|(key, ready)| item(format!("readiness/{key}"), ready));
     state.chain(watches).chain(counts).chain(readiness).flatten().collect()
 }
 

@@ -122,7 +122,8 @@ impl Line {
     /// Takes an older event in, if it tells the same.
     fn take(&mut self, older: &Arc<Event>, at: i64) -> bool {
         let (mine, other) = (&self.event, older);
-        let is_object = matches!(mine.kind, EventType::Created | EventType::Updated | EventType::Deleted);
+        let is_object =
+            matches!(mine.kind, EventType::Created | EventType::Updated | EventType::Deleted);
         let same = is_object
             && mine.kind == other.kind
             && mine.data.severity == other.data.severity
@@ -139,7 +140,10 @@ impl Line {
 }
 
 /// The newest events of some fabrics in lines, newest first, at most `most`.
-pub fn lines<'a>(feeds: impl IntoIterator<Item = (&'a FabricId, &'a Feed)>, most: usize) -> Vec<Line> {
+pub fn lines<'a>(
+    feeds: impl IntoIterator<Item = (&'a FabricId, &'a Feed)>,
+    most: usize,
+) -> Vec<Line> {
     let mut all: Vec<(i64, &FabricId, &Arc<Event>)> = Vec::new();
     for (fabric, feed) in feeds {
         // Events keep their order even where clocks or texts of time do not.
@@ -159,7 +163,14 @@ pub fn lines<'a>(feeds: impl IntoIterator<Item = (&'a FabricId, &'a Feed)>, most
             break;
         }
         let event = Arc::clone(event);
-        lines.push(Line { fabric: fabric.clone(), event, count: 1, one_subject: true, at, from: at });
+        lines.push(Line {
+            fabric: fabric.clone(),
+            event,
+            count: 1,
+            one_subject: true,
+            at,
+            from: at,
+        });
     }
     lines
 }
@@ -259,13 +270,17 @@ mod tests {
         let demo: FabricId = "demo".parse().unwrap();
         let mut feed = Feed::default();
         events.iter().for_each(|event| feed.push(Arc::clone(event)));
-        lines([(&demo, &feed)], 10).iter().map(|line| format!("{} ×{}", line.text(), line.count)).collect()
+        lines([(&demo, &feed)], 10)
+            .iter()
+            .map(|line| format!("{} ×{}", line.text(), line.count))
+            .collect()
     }
 
     #[test]
     fn alike_events_in_a_row_are_one_line() {
-        let mut events: Vec<_> =
-            (1..=12).map(|id| event(id, EventType::Updated, &format!("Connection/default/c-{id}"), 1)).collect();
+        let mut events: Vec<_> = (1..=12)
+            .map(|id| event(id, EventType::Updated, &format!("Connection/default/c-{id}"), 1))
+            .collect();
         events.push(event(13, EventType::Deleted, "Connection/default/c-1", 1));
         events.push(event(14, EventType::Updated, "Switch/default/leaf-01", 2));
         events.push(event(15, EventType::Updated, "Switch/default/leaf-01", 3));
@@ -281,14 +296,17 @@ mod tests {
 
     #[test]
     fn events_far_apart_are_told_apart() {
-        let events =
-            [event(1, EventType::Updated, "VPC/default/a", 0), event(2, EventType::Updated, "VPC/default/a", 30)];
+        let events = [
+            event(1, EventType::Updated, "VPC/default/a", 0),
+            event(2, EventType::Updated, "VPC/default/a", 30),
+        ];
         assert_eq!(told(&events).len(), 2);
     }
 
     #[test]
     fn changes_of_connectivity_are_never_folded() {
-        let events = [event(1, EventType::Connectivity, "x", 1), event(2, EventType::Connectivity, "x", 1)];
+        let events =
+            [event(1, EventType::Connectivity, "x", 1), event(2, EventType::Connectivity, "x", 1)];
         assert_eq!(told(&events).len(), 2);
     }
 

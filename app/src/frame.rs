@@ -23,7 +23,7 @@ use pill::{Pill, PillPopover};
 use rail::Rail;
 use switcher::Switcher;
 use tab::Tab;
-use theme::ThemeChoice;
+use theme::{Theme, ThemeChoice};
 
 /// The frame around the page in `children`.
 #[component]
@@ -36,12 +36,13 @@ pub fn Frame(
     Feeds::provide(live);
     let toasts = Toasts::provide();
     teller::tell(live, toasts);
+    let theme = Theme::new();
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
         <Tab/>
         <div class="frame">
-            <Rail/>
-            <TopBar/>
+            <Rail theme/>
+            <TopBar theme/>
             <div class="content">
                 <StaleBanner/>
                 <main id="main" tabindex="-1">{children()}</main>
@@ -54,7 +55,7 @@ pub fn Frame(
 }
 
 #[component]
-fn TopBar() -> impl IntoView {
+fn TopBar(theme: Theme) -> impl IntoView {
     view! {
         <header class="topbar">
             <button type="button" class="menu icon-button" popovertarget="rail" aria-label="Menu">"☰"</button>
@@ -62,7 +63,7 @@ fn TopBar() -> impl IntoView {
             <span class="grow"></span>
             <Pill/>
             <Bell/>
-            <ThemeChoice/>
+            <span class="wide-only"><ThemeChoice theme/></span>
             <button type="button" class="icon-button wide-only" popovertarget="keys" aria-label="Keys">"?"</button>
         </header>
     }

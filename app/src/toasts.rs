@@ -72,12 +72,11 @@ impl Shelf {
     pub fn push(&mut self, note: Note, now: i64) {
         let alike = |entry: &Entry| entry.note.group == note.group && entry.note.tone == note.tone;
         let found = self.shown.iter().position(alike);
-        let (id, count) = match found.map(|at| self.shown.remove(at)) {
-            Some(old) => (old.id, old.count + 1),
-            None => {
-                self.next += 1;
-                (self.next, 1)
-            }
+        let (id, count) = if let Some(old) = found.map(|at| self.shown.remove(at)) {
+            (old.id, old.count + 1)
+        } else {
+            self.next += 1;
+            (self.next, 1)
         };
         let entry = Entry { id, note, count, at: now };
         self.unread += usize::from(count == 1);
@@ -162,7 +161,12 @@ mod tests {
     use super::*;
 
     fn note(group: &str, tone: Tone) -> Note {
-        Note { group: group.into(), tone, text: format!("{group} happened"), several: String::new() }
+        Note {
+            group: group.into(),
+            tone,
+            text: format!("{group} happened"),
+            several: String::new(),
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ fn text(status: Option<&Status>, now: i64) -> Option<String> {
 pub fn StaleBanner() -> impl IntoView {
     let live = Live::expect();
     let (status, now) = (live.status(), live.now());
-    let stale = Memo::new(move |_| status.with(|status| status.as_ref().is_some_and(|status| status.stale_since.is_some())));
+    let stale = Memo::new(move |_| {
+        status.with(|status| status.as_ref().is_some_and(|status| status.stale_since.is_some()))
+    });
     let text = move || text(status.get().as_ref(), now.get().unwrap_or_default());
     view! {
         <Show when=move || stale.get()>
@@ -50,9 +52,16 @@ mod tests {
             last_frame: Some(1),
         };
         let now = 1_795_477_407_000;
-        assert_eq!(text(Some(&status), now).unwrap(), "stale since 23:43:25 UTC, reconnecting in 3 s");
+        assert_eq!(
+            text(Some(&status), now).unwrap(),
+            "stale since 23:43:25 UTC, reconnecting in 3 s"
+        );
         status.stale_since = None;
         assert_eq!(text(Some(&status), now), None);
-        assert_eq!(text(None, now), None, "a page that is not awake is as fresh as the server made it");
+        assert_eq!(
+            text(None, now),
+            None,
+            "a page that is not awake is as fresh as the server made it"
+        );
     }
 }

@@ -15,8 +15,14 @@ use crate::{
 pub fn Bell() -> impl IntoView {
     let (shelf, live) = (Toasts::find().map(Toasts::shelf).unwrap_or_default(), Live::expect());
     let unread = move || shelf.with(|shelf| (shelf.unread() > 0).then(|| shelf.unread()));
-    let badge = move || unread().map(|unread| view! { <span class="badge">{unread.to_string()}</span> });
-    let label = move || unread().map_or_else(|| "Notifications".to_owned(), |unread| format!("Notifications, {unread} unread"));
+    let badge =
+        move || unread().map(|unread| view! { <span class="badge">{unread.to_string()}</span> });
+    let label = move || {
+        unread().map_or_else(
+            || "Notifications".to_owned(),
+            |unread| format!("Notifications, {unread} unread"),
+        )
+    };
     let kept = move || shelf.with(|shelf| shelf.kept().cloned().collect::<Vec<_>>());
     let now = Signal::derive(move || live.now().get().unwrap_or_default());
     let row = move |entry: Entry| {

@@ -4,10 +4,17 @@
 
 use domain::kind::Kind;
 use leptos::{ev, prelude::*};
-use leptos_router::{NavigateOptions, hooks::{use_location, use_navigate}};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_location, use_navigate},
+};
 
 use super::rail::current_fabric;
-use crate::{browser, fabrics::Fabrics, links::{self, Place}};
+use crate::{
+    browser,
+    fabrics::Fabrics,
+    links::{self, Place},
+};
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +40,10 @@ fn press(leader: Option<f64>, key: &str, now: f64) -> (Option<f64>, Option<Wish>
         let wish = match key {
             "o" => Some(Wish::Overview),
             "f" => Some(Wish::Fabric),
-            _ => Kind::ALL.iter().find(|kind| kind.about().hotkey.is_some_and(|hot| key.chars().eq([hot]))).map(|kind| Wish::List(*kind)),
+            _ => Kind::ALL
+                .iter()
+                .find(|kind| kind.about().hotkey.is_some_and(|hot| key.chars().eq([hot])))
+                .map(|kind| Wish::List(*kind)),
         };
         return (None, wish);
     }
@@ -66,7 +76,12 @@ pub fn Keys() -> impl IntoView {
     Effect::new(move |_| {
         let fulfil = fulfil.clone();
         let handle = window_event_listener(ev::keydown, move |event| {
-            if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() || browser::is_writing() {
+            if event.ctrl_key()
+                || event.meta_key()
+                || event.alt_key()
+                || event.default_prevented()
+                || browser::is_writing()
+            {
                 return;
             }
             let (next, wish) = press(leader.get_value(), &event.key(), event.time_stamp());
@@ -95,10 +110,13 @@ const COMMON: [(&str, &str); 8] = [
 
 #[component]
 fn Sheet() -> impl IntoView {
-    let kinds = Kind::ALL.iter().filter_map(|kind| Some((format!("g {}", kind.about().hotkey?), kind.about().label)));
+    let kinds = Kind::ALL
+        .iter()
+        .filter_map(|kind| Some((format!("g {}", kind.about().hotkey?), kind.about().label)));
     let all = COMMON.into_iter().map(|(keys, what)| (keys.to_owned(), what)).chain(kinds);
     let row = |(keys, what): (String, &'static str)| {
-        let keys = keys.split(' ').map(|key| view! { <kbd>{key.to_owned()}</kbd>" " }).collect_view();
+        let keys =
+            keys.split(' ').map(|key| view! { <kbd>{key.to_owned()}</kbd>" " }).collect_view();
         view! { <li><span>{what}</span><span>{keys}</span></li> }
     };
     view! {

@@ -37,14 +37,21 @@ pub(super) struct Face {
 /// The pill's face; `status` is absent until the page is awake.
 pub(super) fn face(status: Option<&Status>, now: i64) -> Face {
     let face = |state, tone, text: String| Face { state, tone, text };
-    let Some(status) = status else { return face("connecting", Tone::Progress, "connecting".into()) };
+    let Some(status) = status else {
+        return face("connecting", Tone::Progress, "connecting".into());
+    };
     match status.state {
         LinkState::Live { .. } => {
-            let text = status.rtt_ms.map_or_else(|| "live".to_owned(), |ms| format!("live · {ms} ms"));
+            let text =
+                status.rtt_ms.map_or_else(|| "live".to_owned(), |ms| format!("live · {ms} ms"));
             face("live", Tone::Ok, text)
         }
-        LinkState::Waiting { retry_at } => face("reconnecting", Tone::Warning, waiting(retry_at, now)),
-        LinkState::Idle | LinkState::Dialing { .. } | LinkState::Greeting { .. } if status.last_frame.is_none() => {
+        LinkState::Waiting { retry_at } => {
+            face("reconnecting", Tone::Warning, waiting(retry_at, now))
+        }
+        LinkState::Idle | LinkState::Dialing { .. } | LinkState::Greeting { .. }
+            if status.last_frame.is_none() =>
+        {
             face("connecting", Tone::Progress, "connecting".into())
         }
         LinkState::Idle | LinkState::Dialing { .. } | LinkState::Greeting { .. } => {
@@ -71,16 +78,25 @@ pub(super) fn why(state: LinkState) -> Option<String> {
     ];
     match state {
         LinkState::Offline => Some("The browser says that there is no network.".to_owned()),
-        LinkState::Ended(code) => Some(match known.into_iter().find(|close| close.code() == code) {
-            Some(Close::LoggedOut) => "You are signed out. Reload the page to sign in.".to_owned(),
-            Some(Close::TooManyConnections) => "Too many connections are open. Close other tabs, then retry.".to_owned(),
-            Some(Close::Forbidden) => "The server does not allow this connection.".to_owned(),
-            Some(Close::UnknownProtocol | Close::BadFrames) => {
-                "The server does not understand this page any more. Reload it.".to_owned()
-            }
-            Some(close) => format!("The server closed the connection: {}. Reload the page.", close.reason()),
-            None => format!("The server closed the connection (code {code}). Reload the page."),
-        }),
+        LinkState::Ended(code) => {
+            Some(match known.into_iter().find(|close| close.code() == code) {
+                Some(Close::LoggedOut) => {
+                    "You are signed out. Reload the page to sign in.".to_owned()
+                }
+                Some(Close::TooManyConnections) => {
+                    "Too many connections are open. Close other tabs, then retry.".to_owned()
+                }
+                Some(Close::Forbidden) => "The server does not allow this connection.".to_owned(),
+                Some(Close::UnknownProtocol | Close::BadFrames) => {
+                    "The server does not understand this page any more. Reload it.".to_owned()
+                }
+                Some(close) => format!(
+                    "The server closed the connection: {}. Reload the page.",
+                    close.reason()
+                ),
+                None => format!("The server closed the connection (code {code}). Reload the page."),
+            })
+        }
         _ => None,
     }
 }
@@ -106,12 +122,18 @@ pub fn PillPopover() -> impl IntoView {
     let live = Live::expect();
     let (status, now) = (live.status(), live.now());
     let facts = Signal::derive(move || {
-        status.get().map(|status| link_facts(&status, live.pixel_ms().get(), now.get().unwrap_or_default())).unwrap_or_default()
+        status
+            .get()
+            .map(|status| link_facts(&status, live.pixel_ms().get(), now.get().unwrap_or_default()))
+            .unwrap_or_default()
     });
     let reason = move || status.get().and_then(|status| why(status.state));
     let may_retry = move || {
         status.get().is_some_and(|status| {
-            matches!(status.state, LinkState::Waiting { .. } | LinkState::Offline | LinkState::Ended(_))
+            matches!(
+                status.state,
+                LinkState::Waiting { .. } | LinkState::Offline | LinkState::Ended(_)
+            )
         })
     };
     view! {
@@ -135,7 +157,9 @@ fn link_facts(status: &Status, pixel_ms: Option<u64>, now: i64) -> Vec<Fact> {
     let mut facts = vec![Fact::text("Link", Form::Text, face(Some(status), now).text)];
     facts.extend(status.stale_since.map(|at| Fact::text("Stale since", Form::Text, clock(ms(at)))));
     facts.extend(
-        status.last_frame.map(|at| Fact::text("Last word", Form::Text, format!("{} ago", age(now - ms(at))))),
+        status
+            .last_frame
+            .map(|at| Fact::text("Last word", Form::Text, format!("{} ago", age(now - ms(at))))),
     );
     facts.extend(pixel_ms.map(|ms| Fact::text("Event to screen", Form::Text, format!("{ms} ms"))));
     facts.push(Fact::text("Changes", Form::Number, status.changes.to_string()));
@@ -148,7 +172,8 @@ fn link_facts(status: &Status, pixel_ms: Option<u64>, now: i64) -> Vec<Fact> {
 fn FabricRows() -> impl IntoView {
     let (fabrics, feeds, live) = (Fabrics::expect(), Feeds::expect().all(), Live::expect());
     let last = move |id: &domain::topic::FabricId| {
-        let at = feeds.with(|feeds| feeds.get(id)?.newest().next().and_then(|event| time_ms(event)))?;
+        let at =
+            feeds.with(|feeds| feeds.get(id)?.newest().next().and_then(|event| time_ms(event)))?;
         Some(format!("last event {} ago", age(live.now().get()? - at)))
     };
     let row = move |id: domain::topic::FabricId| {
@@ -184,7 +209,15 @@ mod tests {
     use super::*;
 
     fn status(state: LinkState, last_frame: Option<u64>) -> Status {
-        Status { state, rtt_ms: Some(12), stale_since: None, resumes: 0, lost: 0, changes: 0, last_frame }
+        Status {
+            state,
+            rtt_ms: Some(12),
+            stale_since: None,
+            resumes: 0,
+            lost: 0,
+            changes: 0,
+            last_frame,
+        }
     }
 
     #[test]
@@ -194,17 +227,35 @@ mod tests {
             (face.state, face.text)
         };
         assert_eq!(face(None, 0).state, "connecting");
-        assert_eq!(shown(LinkState::Dialing { give_up: 1 }, None), ("connecting", "connecting".into()));
-        assert_eq!(shown(LinkState::Dialing { give_up: 1 }, Some(1)), ("reconnecting", "reconnecting".into()));
-        assert_eq!(shown(LinkState::Live { since: 1, silent_after: 2 }, Some(1)), ("live", "live · 12 ms".into()));
-        assert_eq!(shown(LinkState::Waiting { retry_at: 12_500 }, Some(1)), ("reconnecting", "reconnecting in 3 s".into()));
+        assert_eq!(
+            shown(LinkState::Dialing { give_up: 1 }, None),
+            ("connecting", "connecting".into())
+        );
+        assert_eq!(
+            shown(LinkState::Dialing { give_up: 1 }, Some(1)),
+            ("reconnecting", "reconnecting".into())
+        );
+        assert_eq!(
+            shown(LinkState::Live { since: 1, silent_after: 2 }, Some(1)),
+            ("live", "live · 12 ms".into())
+        );
+        assert_eq!(
+            shown(LinkState::Waiting { retry_at: 12_500 }, Some(1)),
+            ("reconnecting", "reconnecting in 3 s".into())
+        );
         assert_eq!(shown(LinkState::Offline, Some(1)), ("offline", "offline".into()));
         assert_eq!(shown(LinkState::Ended(4503), Some(1)), ("offline", "offline".into()));
     }
 
     #[test]
     fn only_a_live_link_is_green() {
-        for state in [LinkState::Idle, LinkState::Dialing { give_up: 1 }, LinkState::Waiting { retry_at: 1 }, LinkState::Offline, LinkState::Ended(1)] {
+        for state in [
+            LinkState::Idle,
+            LinkState::Dialing { give_up: 1 },
+            LinkState::Waiting { retry_at: 1 },
+            LinkState::Offline,
+            LinkState::Ended(1),
+        ] {
             assert_ne!(face(Some(&status(state, None)), 0).tone, Tone::Ok, "{state:?}");
         }
     }

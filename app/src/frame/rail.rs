@@ -13,12 +13,14 @@ use leptos_router::hooks::use_location;
 use crate::{
     browser,
     fabrics::{Fabrics, Known},
+    frame::theme::{Theme, ThemeChoice},
     links::{self, Place},
     ui::text::printable,
 };
 
 /// The groups, in display order.
-const GROUPS: [(Class, &str); 3] = [(Class::Vpc, "VPC"), (Class::Wiring, "Wiring"), (Class::Sight, "Observed")];
+const GROUPS: [(Class, &str); 3] =
+    [(Class::Vpc, "VPC"), (Class::Wiring, "Wiring"), (Class::Sight, "Observed")];
 
 /// Where the width of the rail is stored; also read before the first paint.
 const WIDTH: &str = "hnp.rail";
@@ -41,17 +43,24 @@ fn glyph(label: &str) -> String {
 fn count(known: &Known, kind: Kind) -> (String, String) {
     let watch = known.watches.get(&kind);
     let state = watch.map_or("unknown", |watch| watch.state.word());
-    let reason = watch.and_then(|watch| watch.reason.as_deref()).map(|reason| format!(": {}", printable(reason)));
-    let number = known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string());
+    let reason = watch
+        .and_then(|watch| watch.reason.as_deref())
+        .map(|reason| format!(": {}", printable(reason)));
+    let number =
+        known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string());
     (number, format!("watch {state}{}", reason.unwrap_or_default()))
 }
 
 /// The rail; a drawer on narrow screens.
 #[component]
-pub fn Rail() -> impl IntoView {
+pub fn Rail(
+    /// The theme, chosen here where the top bar has no room.
+    theme: Theme,
+) -> impl IntoView {
     let path = use_location().pathname;
     let here = move || (path.get() == "/").then_some("page");
     let close = move |_| browser::close_popover("rail");
+    let stay = move |event: leptos::ev::MouseEvent| event.stop_propagation();
     view! {
         <nav class="rail" id="rail" popover="auto" aria-label="Main" on:click=close>
             <a class="rail-brand" href="/"><img src="/favicon.svg" alt="" width="20" height="20"/><span>"HNP"</span></a>
@@ -63,6 +72,7 @@ pub fn Rail() -> impl IntoView {
                 Fabrics::expect().ready().await.map(|_| view! { <Kinds/> }).ok()
             })}</Suspense>
             <div class="rail-foot"><Fold/></div>
+            <div class="rail-theme" on:click=stay><ThemeChoice theme/></div>
         </nav>
     }
 }
@@ -72,13 +82,18 @@ fn Kinds() -> impl IntoView {
     let (fabrics, path) = (Fabrics::expect(), use_location().pathname);
     let place = Memo::new(move |_| Place::of(&path.get()));
     let fabric = Memo::new(move |_| current_fabric(&place.get(), &fabrics.ids()));
-    let known = Memo::new(move |_| fabric.get().map(|fabric| fabrics.known(&fabric)).unwrap_or_default());
+    let known =
+        Memo::new(move |_| fabric.get().map(|fabric| fabrics.known(&fabric)).unwrap_or_default());
     move || {
         let fabric = fabric.get()?;
         let home = links::fabric(&fabric);
         let here = {
             let fabric = fabric.clone();
-            move || place.with(|place| place.fabric.as_ref() == Some(&fabric) && place.kind.is_none()).then_some("page")
+            move || {
+                place
+                    .with(|place| place.fabric.as_ref() == Some(&fabric) && place.kind.is_none())
+                    .then_some("page")
+            }
         };
         let groups = GROUPS.into_iter().map(|(class, title)| {
             view! { <Group title class fabric=fabric.clone() known=known place=place/> }
@@ -106,7 +121,10 @@ fn Group(
         let about = kind.about();
         let shown = Memo::new(move |_| known.with(|known| count(known, kind)));
         let uncertain = move || {
-            known.with(|known| known.watches.get(&kind).map(|watch| watch.state)).filter(|state| *state == WatchState::Retrying).map(WatchState::word)
+            known
+                .with(|known| known.watches.get(&kind).map(|watch| watch.state))
+                .filter(|state| *state == WatchState::Retrying)
+                .map(WatchState::word)
         };
         let here = move || place.with(|place| place.kind == Some(kind)).then_some("page");
         view! {
@@ -148,7 +166,15 @@ mod tests {
         let mut known = Known::default();
         assert_eq!(count(&known, Kind::Vpc), ("–".into(), "watch unknown".into()));
         let reason = Some("may not list".to_owned());
-        let watch = KindWatch { state: WatchState::Forbidden, since: 0, reason, attempt: 0, next_try: None, namespace: None, as_of: None };
+        let watch = KindWatch {
+            state: WatchState::Forbidden,
+            since: 0,
+            reason,
+            attempt: 0,
+            next_try: None,
+            namespace: None,
+            as_of: None,
+        };
         known.watches.insert(Kind::Vpc, watch);
         assert_eq!(count(&known, Kind::Vpc), ("–".into(), "watch forbidden: may not list".into()));
         known.counts.insert(Kind::Vpc, KindCount { objects: 0, unreadable: 0 });

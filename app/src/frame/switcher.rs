@@ -33,9 +33,11 @@ pub fn Switcher() -> impl IntoView {
 #[component]
 fn Here() -> impl IntoView {
     let (fabrics, path) = (Fabrics::expect(), use_location().pathname);
-    let here = Memo::new(move |_| Place::of(&path.get()).fabric.filter(|fabric| fabrics.has(fabric)));
+    let here =
+        Memo::new(move |_| Place::of(&path.get()).fabric.filter(|fabric| fabrics.has(fabric)));
     let known = Memo::new(move |_| here.get().map(|fabric| fabrics.known(&fabric)));
-    move || match here.get() {
+    move || {
+        match here.get() {
         Some(fabric) => view! {
             <Shape
                 tone=Signal::derive(move || known.with(|known| known.as_ref().map_or(super::pill::tone(&crate::fabrics::Known::default()), tone)))
@@ -44,6 +46,7 @@ fn Here() -> impl IntoView {
         }
         .into_any(),
         None => view! { <span class="name">"All fabrics"</span> }.into_any(),
+    }
     }
 }
 

@@ -20,7 +20,7 @@ fn titled(tone: Tone, stale: bool, title: &str) -> String {
         Tone::Error => "✕ ",
         Tone::Warning => "▲ ",
         Tone::Unknown | Tone::Progress => "○ ",
-        Tone::Ok | Tone::Paused | Tone::Drift | Tone::Stale => "",
+        Tone::Ok | Tone::Info | Tone::Paused | Tone::Drift | Tone::Stale => "",
     };
     if title.is_empty() { format!("{sign}HNP") } else { format!("{sign}{title} · HNP") }
 }
@@ -39,7 +39,10 @@ fn icon(tone: Tone, stale: bool) -> &'static str {
 pub fn Tab() -> impl IntoView {
     let (fabrics, live) = (Fabrics::expect(), Live::expect());
     let worst = Memo::new(move |_| worst(fabrics.ids().iter().map(|id| tone(&fabrics.known(id)))));
-    let stale = Memo::new(move |_| live.status().with(|status| status.as_ref().is_some_and(|status| status.stale_since.is_some())));
+    let stale = Memo::new(move |_| {
+        live.status()
+            .with(|status| status.as_ref().is_some_and(|status| status.stale_since.is_some()))
+    });
     Effect::new(move |_| browser::set_favicon(icon(worst.get(), stale.get())));
     view! { <Title formatter=move |title: String| titled(worst.get(), stale.get(), &title)/> }
 }

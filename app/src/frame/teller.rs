@@ -40,14 +40,21 @@ pub(super) fn tell(live: Live, toasts: Toasts) {
     live.on_event(move |topic, event| {
         let now = now.get_untracked().unwrap_or_default();
         let is_news = time_ms(event).is_some_and(|at| now - at < NEWS_MS);
-        if let Some(note) = fabric_of(topic).filter(|_| is_news).and_then(|fabric| note(&fabric, event)) {
+        if let Some(note) =
+            fabric_of(topic).filter(|_| is_news).and_then(|fabric| note(&fabric, event))
+        {
             toasts.push(note, now);
         }
     });
     let refused = live.refused();
     Effect::new(move |_| {
         if let Some(text) = refused.get() {
-            let note = Note { group: format!("refused/{text}"), tone: Tone::Error, text, several: String::new() };
+            let note = Note {
+                group: format!("refused/{text}"),
+                tone: Tone::Error,
+                text,
+                several: String::new(),
+            };
             toasts.push(note, now.get_untracked().unwrap_or_default());
         }
     });
@@ -67,14 +74,23 @@ mod tests {
             kind,
             subject: None,
             time: "2026-11-23T12:00:00Z".into(),
-            data: EventData { severity, message: "it happened".into(), version: None, manager: None, changes: Vec::new(), truncated: 0, after_gap: false },
+            data: EventData {
+                severity,
+                message: "it happened".into(),
+                version: None,
+                manager: None,
+                changes: Vec::new(),
+                truncated: 0,
+                after_gap: false,
+            },
         }
     }
 
     #[test]
     fn only_what_needs_a_person_is_told() {
         let demo: FabricId = "demo".parse().unwrap();
-        let told = |kind, severity| note(&demo, &event(kind, severity)).map(|note| (note.tone, note.text));
+        let told =
+            |kind, severity| note(&demo, &event(kind, severity)).map(|note| (note.tone, note.text));
         assert_eq!(told(EventType::Updated, Severity::Error), None);
         assert_eq!(told(EventType::Created, Severity::Info), None);
         assert_eq!(told(EventType::Watch, Severity::Info), None);

@@ -19,24 +19,35 @@ fn choice(stored: Option<&str>) -> &'static str {
     known.map_or("system", |(value, _)| value)
 }
 
+/// The chosen theme; none until the page is awake. Copy.
+#[derive(Clone, Copy)]
+pub struct Theme(RwSignal<Option<&'static str>>);
+
+impl Theme {
+    /// Reads the stored choice once the page is awake.
+    pub(super) fn new() -> Self {
+        let chosen = RwSignal::new(None);
+        Effect::new(move |_| chosen.set(Some(choice(browser::stored(STORED).as_deref()))));
+        Self(chosen)
+    }
+}
+
 /// The choice of a theme. Works once the page is awake.
 #[component]
-pub fn ThemeChoice() -> impl IntoView {
-    let (awake, wake) = signal(false);
-    let chosen = RwSignal::new("system");
-    Effect::new(move |_| {
-        chosen.set(choice(browser::stored(STORED).as_deref()));
-        wake.set(true);
-    });
+pub fn ThemeChoice(
+    /// The theme.
+    theme: Theme,
+) -> impl IntoView {
+    let Theme(chosen) = theme;
     let change = move |value: String| {
         let value = choice(Some(&value));
-        chosen.set(value);
+        chosen.set(Some(value));
         browser::store(STORED, value);
         browser::mark_root("data-theme", (value != "system").then_some(value));
     };
     let options = CHOICES.map(|(value, name)| view! { <option value=value>{name}</option> });
     view! {
-        <select class="wide-only" aria-label="Theme" disabled=move || !awake.get() prop:value=move || chosen.get()
+        <select class="theme" aria-label="Theme" disabled=move || chosen.get().is_none() prop:value=move || chosen.get().unwrap_or("system")
             on:change:target=move |event| change(event.target().value())>
             {options.into_iter().collect_view()}
         </select>

@@ -6,8 +6,8 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
 use super::{
-    clock, fabric_card::FabricCard, failure::Failure, feed_list::FeedList, kinds_table::KindsTable, missing::Missing,
-    switches_table::SwitchesTable,
+    clock, fabric_card::FabricCard, failure::Failure, feed_list::FeedList, kinds_table::KindsTable,
+    missing::Missing, switches_table::SwitchesTable,
 };
 use crate::{
     api::read_overview,
@@ -40,7 +40,7 @@ pub fn FabricPage() -> impl IntoView {
                     Feeds::expect().seed(&overview.feeds, overview.now_ms);
                     view! { <Content fabric read_ms=overview.now_ms/> }.into_any()
                 }
-                _ => view! { <Missing what="fabric"/> }.into_any(),
+                _ => view! { <Missing what="fabric" nested=true/> }.into_any(),
             }
         })
     };

@@ -40,21 +40,27 @@ pub fn FabricCard(
 ) -> impl IntoView {
     let known = Fabrics::expect().watch(fabric.clone());
     let state = Memo::new(move |_| known.with(|known| known.state.clone()));
-    let tone = Signal::derive(move || state.with(|state| state.as_ref().map_or(Tone::Unknown, |state| state.state.into())));
-    let word = Signal::derive(move || state.with(|state| state.as_ref().map_or("unknown", |state| state.state.word()).to_owned()));
+    let tone = Signal::derive(move || {
+        state.with(|state| state.as_ref().map_or(Tone::Unknown, |state| state.state.into()))
+    });
+    let word = Signal::derive(move || {
+        state.with(|state| state.as_ref().map_or("unknown", |state| state.state.word()).to_owned())
+    });
     let heading = if untitled {
         view! { <h2>"Connectivity"</h2> }.into_any()
     } else {
-        view! { <h2><a class="mono" href=links::fabric(&fabric)>{fabric.to_string()}</a></h2> }.into_any()
+        view! { <h2><a class="mono" href=links::fabric(&fabric)>{fabric.to_string()}</a></h2> }
+            .into_any()
     };
     let since = move || {
         state.get().map(|state| view! { <span class="muted small">" for "<Age at=Signal::stored(state.since) now/></span> })
     };
     let readiness = Memo::new(move |_| known.with(|known| known.readiness.clone()));
     let watches = view! { <Watches fabric=fabric.clone() known/> }.into_any();
-    let activity = view! { <Activity fabric=fabric.clone() state now/> }.into_any();
+    let name = fabric.to_string();
+    let activity = view! { <Activity fabric state now/> }.into_any();
     view! {
-        <article class="card" data-fabric=fabric.to_string() data-tone=move || tone.get().name()
+        <article class="card" data-fabric=name data-tone=move || tone.get().name()
             data-connectivity=move || word.get()>
             <div class="card-head">
                 {heading}
@@ -74,13 +80,21 @@ fn Reasons(state: FabricState, now: Signal<i64>) -> impl IntoView {
     let address = format!("{}{}", printable(&state.server), version(&state));
     let reason = state.reason.as_deref().map(|reason| printable(reason).into_owned());
     let next_try = state.next_try;
-    let next = move || next_try.map(|at| format!("next try in {} s", seconds_until(at, now.get())));
+    let next = move || next_try.map(|at| next_text(at, now.get()));
     let last = state.last_answer.filter(|_| state.state != Connectivity::Connected);
     view! {
         <p class="fabric-address">{address}</p>
         {reason.map(|reason| view! { <p class="reason">{reason}</p> })}
         {next_try.map(|_| view! { <p class="muted">{next}</p> })}
         {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now/>" ago"</p> })}
+    }
+}
+
+/// When the next attempt is due; one that is due is under way.
+fn next_text(at: i64, now: i64) -> String {
+    match seconds_until(at, now) {
+        0 => "trying now".to_owned(),
+        seconds => format!("next try in {seconds} s"),
     }
 }
 
@@ -99,7 +113,10 @@ pub(super) fn shares(readiness: &BTreeMap<ObjectKey, SwitchReadiness>) -> Vec<Sh
         Readiness::Unknown,
     ];
     let count = |state| readiness.values().filter(|ready| ready.state == state).count();
-    ORDER.into_iter().map(|state| Share { tone: state.into(), word: readiness_word(state), count: count(state) }).collect()
+    ORDER
+        .into_iter()
+        .map(|state| Share { tone: state.into(), word: readiness_word(state), count: count(state) })
+        .collect()
 }
 
 /// `5 of 7 ready`; absent where no switch was ever listed.
@@ -120,7 +137,9 @@ pub fn SwitchBar(
             <Bar shares=Signal::derive(move || readiness.with(shares))/>
         }
         .into_any(),
-        None => view! { <Status tone=Tone::Unknown word="readiness unknown".to_owned()/> }.into_any(),
+        None => {
+            view! { <Status tone=Tone::Unknown word="readiness unknown".to_owned()/> }.into_any()
+        }
     }
 }
 
@@ -137,13 +156,26 @@ pub(super) fn watch_title(kind: Kind, watch: &KindWatch) -> String {
 /// A badge per kind: watch state and number of objects.
 #[component]
 fn Watches(fabric: FabricId, known: Memo<Known>) -> impl IntoView {
-    let kinds = Memo::new(move |_| known.with(|known| known.watches.keys().copied().collect::<Vec<_>>()));
+    let kinds =
+        Memo::new(move |_| known.with(|known| known.watches.keys().copied().collect::<Vec<_>>()));
     let badge = move |kind: Kind| {
         let watch = Memo::new(move |_| known.with(|known| known.watches.get(&kind).cloned()));
-        let count = move || known.with(|known| known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string()));
-        let tone = move || watch.with(|watch| watch.as_ref().map_or(Tone::Unknown, |watch| watch.state.into()));
-        let word = move || watch.with(|watch| watch.as_ref().map_or("unknown", |watch| watch.state.word()));
-        let title = move || watch.with(|watch| watch.as_ref().map(|watch| watch_title(kind, watch)));
+        let count = move || {
+            known.with(|known| {
+                known
+                    .counts
+                    .get(&kind)
+                    .map_or_else(|| "–".to_owned(), |count| count.objects.to_string())
+            })
+        };
+        let tone = move || {
+            watch.with(|watch| watch.as_ref().map_or(Tone::Unknown, |watch| watch.state.into()))
+        };
+        let word = move || {
+            watch.with(|watch| watch.as_ref().map_or("unknown", |watch| watch.state.word()))
+        };
+        let title =
+            move || watch.with(|watch| watch.as_ref().map(|watch| watch_title(kind, watch)));
         view! {
             <a class="watch" href=links::list(&fabric, kind) data-kind=kind.about().name data-watch=word title=title data-tone=move || tone().name()>
                 <span class="tone-shape shape" data-tone=move || tone().name() aria-hidden="true">{move || tone().shape()}</span>
@@ -163,7 +195,9 @@ fn Watches(fabric: FabricId, known: Memo<Known>) -> impl IntoView {
 
 /// Whether the absence of events means that nothing happened.
 fn is_watching(state: Option<&FabricState>) -> bool {
-    state.is_some_and(|state| matches!(state.state, Connectivity::Connected | Connectivity::Degraded))
+    state.is_some_and(|state| {
+        matches!(state.state, Connectivity::Connected | Connectivity::Degraded)
+    })
 }
 
 /// Events per minute, as far as they were seen.
@@ -177,7 +211,9 @@ fn Activity(fabric: FabricId, state: Memo<Option<FabricState>>, now: Signal<i64>
             Some(buckets(feed.times(), feed.since()?, now))
         })
     });
-    let watching = Memo::new(move |_| state.with(|state| is_watching(state.as_ref())) && drawn.with(Option::is_some));
+    let watching = Memo::new(move |_| {
+        state.with(|state| is_watching(state.as_ref())) && drawn.with(Option::is_some)
+    });
     move || {
         if watching.get() {
             let buckets = Signal::derive(move || drawn.get().unwrap_or_default());

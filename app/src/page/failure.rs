@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
+    answer::set_status,
     api::ApiError,
     ui::{
         panel::{Panel, PanelState},
@@ -16,6 +17,7 @@ pub fn Failure(
     /// The error.
     error: ApiError,
 ) -> impl IntoView {
+    set_status(500);
     view! {
         <Panel state=PanelState::Error title="This page could not be read">
             <p class="reason">{printable(&error.to_string()).into_owned()}</p>

@@ -36,9 +36,14 @@ pub fn FeedList(
     let feeds = Feeds::expect().all();
     let named = fabric.is_none();
     let chosen = StoredValue::new(fabric);
-    let is_chosen = move |id: &FabricId| chosen.with_value(|chosen| chosen.as_ref().is_none_or(|chosen| chosen == id));
-    let shown = Memo::new(move |_| feeds.with(|feeds| lines(feeds.iter().filter(|(id, _)| is_chosen(id)), most)));
-    let gap = move || feeds.with(|feeds| feeds.iter().any(|(id, feed)| is_chosen(id) && feed.has_gap()));
+    let is_chosen = move |id: &FabricId| {
+        chosen.with_value(|chosen| chosen.as_ref().is_none_or(|chosen| chosen == id))
+    };
+    let shown = Memo::new(move |_| {
+        feeds.with(|feeds| lines(feeds.iter().filter(|(id, _)| is_chosen(id)), most))
+    });
+    let gap =
+        move || feeds.with(|feeds| feeds.iter().any(|(id, feed)| is_chosen(id) && feed.has_gap()));
     view! {
         <Show when=gap>
             <p class="feed-gap">"▲ The link was away for so long that some events are missing here."</p>
@@ -57,7 +62,8 @@ fn Entry(line: Line, named: bool, now: Signal<i64>) -> impl IntoView {
     let (severity, at) = (line.event.data.severity, line.at);
     let times = (line.one_subject && line.count > 1)
         .then(|| view! { <span class="feed-times">{format!("×{}", line.count)}</span> });
-    let fabric = named.then(|| view! { <span class="muted">{format!("{} · ", line.fabric)}</span> });
+    let fabric =
+        named.then(|| view! { <span class="muted">{format!("{} · ", line.fabric)}</span> });
     let detail = detail(&line);
     let detail = (!detail.is_empty()).then(|| view! { <p class="detail">{detail}</p> });
     view! {
@@ -90,7 +96,8 @@ fn sentence(line: &Line) -> AnyView {
         Some((kind, key)) if line.one_subject => {
             let name = printable(&key.to_string()).into_owned();
             let href = links::object(&line.fabric, kind, &key);
-            view! { <>{kind.about().name}" "<a class="mono" href=href>{name}</a>" "{verb}</> }.into_any()
+            view! { <>{kind.about().name}" "<a class="mono" href=href>{name}</a>" "{verb}</> }
+                .into_any()
         }
         Some((kind, _)) => {
             let many = format!("{} {}", line.count, kind.about().label);
@@ -117,7 +124,8 @@ fn detail(line: &Line) -> String {
 /// The first changed fields and how many more there are.
 fn fields(event: &Event) -> Option<String> {
     let changes = &event.data.changes;
-    let named: Vec<_> = changes.iter().take(FIELDS).map(|change| printable(&change.pointer).into_owned()).collect();
+    let named: Vec<_> =
+        changes.iter().take(FIELDS).map(|change| printable(&change.pointer).into_owned()).collect();
     let more = changes.len().saturating_sub(FIELDS) + event.data.truncated;
     match (named.is_empty(), more) {
         (true, _) => None,

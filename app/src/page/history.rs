@@ -4,11 +4,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use domain::{feed::Event, object::ObjectRef, topic::FabricId};
+use domain::{feed::Event, topic::FabricId};
 use leptos::prelude::*;
 
 use crate::{
-    feeds::{Feeds, time_ms},
+    feeds::{Feed, Feeds, time_ms},
     ui::{diff::Diff, moment::Age, text::printable},
 };
 
@@ -20,8 +20,8 @@ const MOST: usize = 100;
 pub fn History(
     /// The fabric.
     fabric: FabricId,
-    /// The object.
-    object: ObjectRef,
+    /// The object as events name it.
+    subject: String,
     /// What the page was told, newest first.
     told: Vec<Event>,
     /// What time it is.
@@ -29,10 +29,9 @@ pub fn History(
 ) -> impl IntoView {
     let feeds = Feeds::expect().all();
     let told: Vec<Arc<Event>> = told.into_iter().map(Arc::new).collect();
-    let subject = object.to_string();
     let changes = Memo::new(move |_| {
         feeds.with(|feeds| {
-            let seen = feeds.get(&fabric).into_iter().flat_map(|feed| feed.newest());
+            let seen = feeds.get(&fabric).into_iter().flat_map(Feed::newest);
             merged(&told, seen.filter(|event| event.subject.as_deref() == Some(&subject)))
         })
     });
@@ -47,9 +46,13 @@ pub fn History(
 }
 
 /// Both lists as one, each event once, newest first.
-fn merged<'a>(told: &'a [Arc<Event>], seen: impl Iterator<Item = &'a Arc<Event>>) -> Vec<Arc<Event>> {
+fn merged<'a>(
+    told: &'a [Arc<Event>],
+    seen: impl Iterator<Item = &'a Arc<Event>>,
+) -> Vec<Arc<Event>> {
     let position = |event: &Arc<Event>| event.id.parse::<u64>().unwrap_or_default();
-    let all: BTreeMap<u64, &Arc<Event>> = told.iter().chain(seen).map(|event| (position(event), event)).collect();
+    let all: BTreeMap<u64, &Arc<Event>> =
+        told.iter().chain(seen).map(|event| (position(event), event)).collect();
     all.into_values().rev().take(MOST).cloned().collect()
 }
 
@@ -57,8 +60,10 @@ fn merged<'a>(told: &'a [Arc<Event>], seen: impl Iterator<Item = &'a Arc<Event>>
 fn Change(event: Arc<Event>, now: Signal<i64>) -> impl IntoView {
     let data = &event.data;
     let by = data.manager.as_deref().map(|manager| view! { <span class="muted">"by "<span class="mono">{printable(manager).into_owned()}</span></span> });
-    let at = time_ms(&event).map(|at| view! { <span class="muted"><Age at=Signal::stored(at) now/></span> });
-    let gap = data.after_gap.then(|| view! { <span class="muted">"found after an interruption"</span> });
+    let at = time_ms(&event)
+        .map(|at| view! { <span class="muted"><Age at=Signal::stored(at) now/>" ago"</span> });
+    let gap =
+        data.after_gap.then(|| view! { <span class="muted">"found after an interruption"</span> });
     view! {
         <li>
             <div class="history-head"><strong>{event.kind.verb()}</strong>{by}{at}{gap}</div>

@@ -26,7 +26,8 @@ pub fn KindsTable(
     /// What time it is.
     now: Signal<i64>,
 ) -> impl IntoView {
-    let kinds = Memo::new(move |_| known.with(|known| known.watches.keys().copied().collect::<Vec<_>>()));
+    let kinds =
+        Memo::new(move |_| known.with(|known| known.watches.keys().copied().collect::<Vec<_>>()));
     let row = move |kind: Kind| view! { <Row kind href=links::list(&fabric, kind) known now/> };
     view! {
         <div class="grid-scroll" data-natural="" tabindex="0" role="region" aria-label="Kinds">
@@ -47,10 +48,22 @@ pub fn KindsTable(
 #[component]
 fn Row(kind: Kind, href: String, known: Memo<Known>, now: Signal<i64>) -> impl IntoView {
     let watch = Memo::new(move |_| known.with(|known| known.watches.get(&kind).cloned()));
-    let tone = Signal::derive(move || watch.with(|watch| watch.as_ref().map_or(Tone::Unknown, |watch| watch.state.into())));
-    let word = Signal::derive(move || watch.with(|watch| watch.as_ref().map_or("unknown", |watch| watch.state.word())).to_owned());
-    let count = move || known.with(|known| known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string()));
-    let since = move || watch.get().map(|watch| view! { <Age at=Signal::stored(watch.since) now/> });
+    let tone = Signal::derive(move || {
+        watch.with(|watch| watch.as_ref().map_or(Tone::Unknown, |watch| watch.state.into()))
+    });
+    let word = Signal::derive(move || {
+        watch.with(|watch| watch.as_ref().map_or("unknown", |watch| watch.state.word())).to_owned()
+    });
+    let count = move || {
+        known.with(|known| {
+            known
+                .counts
+                .get(&kind)
+                .map_or_else(|| "–".to_owned(), |count| count.objects.to_string())
+        })
+    };
+    let since =
+        move || watch.get().map(|watch| view! { <Age at=Signal::stored(watch.since) now/> });
     let title = move || watch.with(|watch| watch.as_ref().map(|watch| watch_title(kind, watch)));
     view! {
         <tr>
@@ -64,7 +77,10 @@ fn Row(kind: Kind, href: String, known: Memo<Known>, now: Signal<i64>) -> impl I
 }
 
 fn reason(watch: &KindWatch) -> String {
-    let namespace = watch.namespace.as_deref().map(|namespace| format!("namespace {} only", printable(namespace)));
+    let namespace = watch
+        .namespace
+        .as_deref()
+        .map(|namespace| format!("namespace {} only", printable(namespace)));
     let reason = watch.reason.as_deref().map(|reason| printable(reason).into_owned());
     [reason, namespace].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

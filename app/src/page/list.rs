@@ -87,7 +87,13 @@ fn Failed(
         return view! { <Missing what="fabric"/> }.into_any();
     }
     set_status(500);
-    view! { <Panel state=PanelState::Error title="The list cannot be shown"><p>{error.to_string()}</p></Panel> }.into_any()
+    view! {
+        <div class="page">
+            <h1>"List"</h1>
+            <Panel state=PanelState::Error title="The list cannot be shown"><p>{error.to_string()}</p></Panel>
+        </div>
+    }
+    .into_any()
 }
 
 /// The list, as the server wrote it and as it goes on.

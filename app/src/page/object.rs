@@ -60,7 +60,12 @@ pub fn ObjectView() -> impl IntoView {
         },
     );
     let title = move || {
-        target.with(|target| target.as_ref().map(|target| printable(target.key.name()).into_owned()).unwrap_or_default())
+        target.with(|target| {
+            target
+                .as_ref()
+                .map(|target| printable(target.key.name()).into_owned())
+                .unwrap_or_default()
+        })
     };
     let loading = || view! { <Panel state=PanelState::Loading title="Reading the object…"/> };
     let content = move || {
@@ -69,9 +74,15 @@ pub fn ObjectView() -> impl IntoView {
             let frame = Fabrics::expect().ready().await;
             let page = page.await;
             match (target, frame, page) {
-                (Some(target), Ok(_), Some(Ok(page))) => view! { <Content target page/> }.into_any(),
-                (Some(_), _, Some(Err(ApiError::NoFabric { .. }))) => view! { <Missing what="fabric"/> }.into_any(),
-                (Some(_), Err(error), _) | (Some(_), _, Some(Err(error))) => view! { <Failure error/> }.into_any(),
+                (Some(target), Ok(_), Some(Ok(page))) => {
+                    view! { <Content target page/> }.into_any()
+                }
+                (Some(_), _, Some(Err(ApiError::NoFabric { .. }))) => {
+                    view! { <Missing what="fabric" nested=true/> }.into_any()
+                }
+                (Some(_), Err(error), _) | (Some(_), _, Some(Err(error))) => {
+                    view! { <Failure error/> }.into_any()
+                }
                 _ => view! { <Missing what="page"/> }.into_any(),
             }
         })
@@ -79,7 +90,7 @@ pub fn ObjectView() -> impl IntoView {
     view! {
         <Title text=title/>
         <div class="page">
-            {move || target.get().map(|target| view! { <Crumbs target/> })}
+            {move || target.get().map(|target| view! { <Heading target/> })}
             <Transition fallback=loading>{content}</Transition>
         </div>
     }
@@ -87,7 +98,7 @@ pub fn ObjectView() -> impl IntoView {
 }
 
 #[component]
-fn Crumbs(target: Target) -> impl IntoView {
+fn Heading(target: Target) -> impl IntoView {
     let list = links::list(&target.fabric, target.kind);
     view! {
         <nav class="crumbs" aria-label="Breadcrumbs"><ol>
@@ -95,6 +106,10 @@ fn Crumbs(target: Target) -> impl IntoView {
             <li><a href=links::fabric(&target.fabric)>{target.fabric.to_string()}</a></li>
             <li><a href=list>{target.kind.about().label}</a></li>
         </ol></nav>
+        <h1>
+            <span class="muted">{target.kind.about().name}" "</span>
+            <span class="mono">{printable(target.key.name()).into_owned()}</span>
+        </h1>
     }
 }
 
@@ -122,7 +137,8 @@ pub fn NoObject(
     /// The watch of its kind.
     watch: Option<KindWatch>,
 ) -> impl IntoView {
-    let (kind, key) = (object.kind.about().name, printable(&object.key.to_string()).into_owned());
+    let ObjectRef { kind, key } = object;
+    let (kind, key) = (kind.about().name, printable(&String::from(key)).into_owned());
     if is_live(watch.as_ref()) {
         let text = format!("The cluster holds no {kind} {key}. If it is created, it appears here.");
         return view! { <Panel state=PanelState::Missing title="There is no such object"><p>{text}</p></Panel> }.into_any();

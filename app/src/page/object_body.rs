@@ -12,7 +12,10 @@ use domain::{
     report::ObjectPage,
     spec::{Spec, Status as SpecStatus},
     topic::{FabricId, Topic as TopicName},
-    wire::{Item, View, Want, ledger::{Delta, Held}},
+    wire::{
+        Item, View, Want,
+        ledger::{Delta, Held},
+    },
 };
 use leptos::prelude::*;
 use serde_json::Value;
@@ -45,7 +48,10 @@ struct Shown {
 fn follow(fabric: &FabricId, object: &ObjectRef, page: &ObjectPage) -> Shown {
     let live = Live::expect();
     let item = page.item.as_ref();
-    let shown = Shown { content: RwSignal::new(item.map(|item| Arc::new(item.o.clone()))), gone: RwSignal::new(false) };
+    let shown = Shown {
+        content: RwSignal::new(item.map(|item| Arc::new(item.o.clone()))),
+        gone: RwSignal::new(false),
+    };
     let (name, key) = (TopicName::Objects(fabric.clone(), object.kind), object.key.to_string());
     live.seed(&name, page.at.clone(), item.cloned().into_iter().collect::<Vec<Item>>());
     let mut want = Want::rows(name.to_string());
@@ -106,10 +112,14 @@ pub fn ObjectBody(
     move || {
         let (fabric, object, page) = whole.get_value();
         if !is_there.get() {
-            let watch = known.with(|known| known.watches.get(&object.kind).cloned()).or_else(|| told.clone());
+            let watch = known
+                .with(|known| known.watches.get(&object.kind).cloned())
+                .or_else(|| told.clone());
             return view! { <NoObject object watch/> }.into_any();
         }
-        let value = Signal::derive(move || shown.content.get().map(|content| (*content).clone()).unwrap_or_default());
+        let value = Signal::derive(move || {
+            shown.content.get().map(|content| (*content).clone()).unwrap_or_default()
+        });
         let kind = object.kind;
         let (history, relations) = (page.history, page.relations);
         view! {
@@ -122,7 +132,7 @@ pub fn ObjectBody(
                 </div>
                 <div>
                     <RelationsCard fabric=fabric.clone() object=object.clone() told=relations/>
-                    <Card title="History"><History fabric object told=history now/></Card>
+                    <Card title="History"><History fabric subject=object.to_string() told=history now/></Card>
                 </div>
             </div>
         }
@@ -133,7 +143,7 @@ pub fn ObjectBody(
 #[component]
 fn Header(fabric: FabricId, object: ObjectRef, value: Signal<Value>) -> impl IntoView {
     let known = Fabrics::expect().watch(fabric);
-    let (kind, key) = (object.kind.about(), object.key.clone());
+    let key = object.key.clone();
     let ready = Memo::new(move |_| match object.kind {
         Kind::Switch | Kind::Agent => known.with(|known| known.readiness.get(&object.key).cloned()),
         _ => None,
@@ -151,14 +161,13 @@ fn Header(fabric: FabricId, object: ObjectRef, value: Signal<Value>) -> impl Int
     };
     let command = kubectl(object.kind, &key);
     view! {
-        <header class="page-head">
-            <h1><span class="muted">{kind.name}" "</span><span class="mono">{printable(key.name()).into_owned()}</span></h1>
-            <span class="muted mono">{printable(key.namespace()).into_owned()}</span>
+        <div class="page-head">
+            <span class="muted">"namespace "<span class="mono">{printable(key.namespace()).into_owned()}</span></span>
             {readiness}
             <span class="grow"></span>
             <Copy label="Copy YAML" text=Callback::new(move |()| value.with_untracked(to_yaml))/>
             <Copy label="Copy kubectl" text=Callback::new(move |()| command.clone())/>
-        </header>
+        </div>
     }
 }
 
@@ -170,7 +179,8 @@ fn kubectl(kind: Kind, key: &domain::object::ObjectKey) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let safe = !text.starts_with('-') && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    let safe = !text.starts_with('-')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
     if safe { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
@@ -178,11 +188,15 @@ fn quoted(text: &str) -> String {
 fn Banners(gone: RwSignal<bool>, kind: Kind, value: Signal<Value>) -> impl IntoView {
     let deleting = move || {
         let at = value.with(|value| text(value, "/metadata/deletionTimestamp"))?;
-        Some(view! { <p class="banner" data-severity="warning">{format!("▲ being deleted since {}", printable(&at))}</p> })
+        Some(
+            view! { <p class="banner" data-severity="warning">{format!("▲ being deleted since {}", printable(&at))}</p> },
+        )
     };
     let unreadable = move || {
         let why = value.with(|value| unreadable(kind, value))?;
-        Some(view! { <p class="banner" data-severity="error">{format!("✕ does not read as its kind: {}", printable(&why))}</p> })
+        Some(
+            view! { <p class="banner" data-severity="error">{format!("✕ does not read as its kind: {}", printable(&why))}</p> },
+        )
     };
     view! {
         <Show when=move || gone.get()>
@@ -211,7 +225,11 @@ fn text(value: &Value, pointer: &str) -> Option<String> {
 fn summary(kind: Kind, value: &Value) -> Vec<Fact> {
     let mut cells = columns::cells(kind, value);
     let own = columns::columns(kind).iter().filter_map(|column| {
-        Some(Fact { label: column.label.to_owned(), form: column.form, value: cells.remove(column.id)? })
+        Some(Fact {
+            label: column.label.to_owned(),
+            form: column.form,
+            value: cells.remove(column.id)?,
+        })
     });
     let mut facts: Vec<Fact> = own.collect();
     for (label, form, pointer) in [
@@ -224,8 +242,14 @@ fn summary(kind: Kind, value: &Value) -> Vec<Fact> {
     }
     let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
     if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
-        let pairs = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-        facts.push(Fact { label: "Labels".to_owned(), form: Form::List, value: Cell::List(pairs.collect()) });
+        let pairs = labels
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+        facts.push(Fact {
+            label: "Labels".to_owned(),
+            form: Form::List,
+            value: Cell::List(pairs.collect()),
+        });
     }
     facts
 }
@@ -253,7 +277,9 @@ mod tests {
     fn the_summary_names_what_is_there_and_invents_nothing() {
         let object = json!({ "metadata": { "uid": "u-1", "generation": 3, "labels": { "a": "b" } }, "spec": { "role": "spine" } });
         let facts = summary(Kind::Switch, &object);
-        let value = |label: &str| facts.iter().find(|fact| fact.label == label).map(|fact| fact.value.to_string());
+        let value = |label: &str| {
+            facts.iter().find(|fact| fact.label == label).map(|fact| fact.value.to_string())
+        };
         assert_eq!(value("Generation").as_deref(), Some("3"));
         assert_eq!(value("UID").as_deref(), Some("u-1"));
         assert_eq!(value("Labels").as_deref(), Some("a=b"));

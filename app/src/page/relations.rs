@@ -41,8 +41,12 @@ pub fn RelationsCard(
         _ => told.clone(),
     });
     let fabric = StoredValue::new(fabric);
-    let needs = move || fabric.with_value(|fabric| relations.with(|relations| edges(fabric, &relations.needs)));
-    let needed_by = move || fabric.with_value(|fabric| relations.with(|relations| edges(fabric, &relations.needed_by)));
+    let needs = move || {
+        fabric.with_value(|fabric| relations.with(|relations| edges(fabric, &relations.needs)))
+    };
+    let needed_by = move || {
+        fabric.with_value(|fabric| relations.with(|relations| edges(fabric, &relations.needed_by)))
+    };
     let unknown = move || relations.with(unknown_text);
     view! {
         <Card title="Relations">

@@ -25,11 +25,13 @@ pub fn SwitchesTable(
     /// What time it is.
     now: Signal<i64>,
 ) -> impl IntoView {
-    let keys = Memo::new(move |_| known.with(|known| known.readiness.keys().cloned().collect::<Vec<_>>()));
+    let keys =
+        Memo::new(move |_| known.with(|known| known.readiness.keys().cloned().collect::<Vec<_>>()));
     let is_empty = Memo::new(move |_| keys.with(Vec::is_empty));
     move || {
         if is_empty.get() {
-            return view! { <Status tone=Tone::Unknown word="readiness unknown".to_owned()/> }.into_any();
+            return view! { <Status tone=Tone::Unknown word="readiness unknown".to_owned()/> }
+                .into_any();
         }
         let fabric = fabric.clone();
         let row = move |key: ObjectKey| view! { <Row href=links::object(&fabric, Kind::Switch, &key) key known now/> };
@@ -55,10 +57,23 @@ fn Row(href: String, key: ObjectKey, known: Memo<Known>, now: Signal<i64>) -> im
     let name = printable(key.name()).into_owned();
     let text = key.to_string();
     let ready = Memo::new(move |_| known.with(|known| known.readiness.get(&key).cloned()));
-    let tone = Signal::derive(move || ready.with(|ready| ready.as_ref().map_or(Tone::Unknown, |ready| ready.state.into())));
-    let word = Signal::derive(move || ready.with(|ready| ready.as_ref().map_or("unknown", |ready| readiness_word(ready.state))).to_owned());
-    let since = move || ready.get().and_then(|ready| ready.since).map(|at| view! { <Age at=Signal::stored(at) now/> });
-    let reason = move || ready.with(|ready| ready.as_ref().map(|ready| printable(&ready.reason).into_owned()));
+    let tone = Signal::derive(move || {
+        ready.with(|ready| ready.as_ref().map_or(Tone::Unknown, |ready| ready.state.into()))
+    });
+    let word = Signal::derive(move || {
+        ready
+            .with(|ready| ready.as_ref().map_or("unknown", |ready| readiness_word(ready.state)))
+            .to_owned()
+    });
+    let since = move || {
+        ready
+            .get()
+            .and_then(|ready| ready.since)
+            .map(|at| view! { <Age at=Signal::stored(at) now/> })
+    };
+    let reason = move || {
+        ready.with(|ready| ready.as_ref().map(|ready| printable(&ready.reason).into_owned()))
+    };
     view! {
         <tr data-kind="Switch" data-key=text>
             <td data-col="name"><a href=href>{name}</a></td>

@@ -18,7 +18,12 @@ pub fn Copy(
         // A refusal leaves the button as it was; there is nothing else to undo.
         let _ = window().navigator().clipboard().write_text(&text.run(()));
         set_copied.set(true);
-        set_timeout(move || { let _ = set_copied.try_set(false); }, COPIED);
+        set_timeout(
+            move || {
+                let _ = set_copied.try_set(false);
+            },
+            COPIED,
+        );
     };
     let shown = move || if copied.get() { "copied".to_owned() } else { label.clone() };
     view! { <button type="button" class="copy" hidden=move || !awake.get() on:click=copy>{shown}</button> }

@@ -27,7 +27,8 @@ pub fn Diff(
     #[prop(optional)]
     truncated: usize,
 ) -> impl IntoView {
-    let rest = (truncated > 0).then(|| view! { <p class="muted small">{format!("and {truncated} more")}</p> });
+    let rest = (truncated > 0)
+        .then(|| view! { <p class="muted small">{format!("and {truncated} more")}</p> });
     view! {
         <dl class="diff">{changes.into_iter().map(field).collect_view()}</dl>
         {rest}
@@ -35,7 +36,11 @@ pub fn Diff(
 }
 
 fn field(change: FieldChange) -> impl IntoView {
-    let pointer = if change.pointer.is_empty() { "/".to_owned() } else { printable(&change.pointer).into_owned() };
+    let pointer = if change.pointer.is_empty() {
+        "/".to_owned()
+    } else {
+        printable(&change.pointer).into_owned()
+    };
     let arrow = change.from.is_some() && change.to.is_some();
     view! {
         <dt>{pointer}</dt>

@@ -12,7 +12,8 @@ const DAY: i64 = 24 * HOUR;
 
 /// RFC 3339 in UTC to the second; empty for what is outside the years 0 to 9999.
 pub fn rfc3339(ms: i64) -> String {
-    Timestamp::from_unix_ms(ms - ms.rem_euclid(SECOND)).map_or_else(|_| String::new(), |at| at.to_string())
+    Timestamp::from_unix_ms(ms - ms.rem_euclid(SECOND))
+        .map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 /// `14:02:11 UTC`.
@@ -35,9 +36,9 @@ pub fn day_and_clock(ms: i64) -> String {
 pub fn age(ms: i64) -> String {
     match ms {
         ..SECOND => "now".to_owned(),
-        ..MINUTE => format!("{} s", ms / SECOND),
-        ..HOUR => format!("{} min", ms / MINUTE),
-        ..DAY => format!("{} h", ms / HOUR),
+        SECOND..MINUTE => format!("{} s", ms / SECOND),
+        MINUTE..HOUR => format!("{} min", ms / MINUTE),
+        HOUR..DAY => format!("{} h", ms / HOUR),
         _ => format!("{} d", ms / DAY),
     }
 }

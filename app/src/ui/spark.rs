@@ -19,7 +19,8 @@ pub fn buckets(times: impl IntoIterator<Item = i64>, since: i64, now: i64) -> Bu
         *bucket = (end > since).then_some(0);
     }
     for time in times {
-        let ago = usize::try_from(now.saturating_sub(time).max(0) / MINUTE_MS).unwrap_or(usize::MAX);
+        let ago =
+            usize::try_from(now.saturating_sub(time).max(0) / MINUTE_MS).unwrap_or(usize::MAX);
         if let Some(bucket) = MINUTES.checked_sub(ago + 1).and_then(|at| buckets.get_mut(at)) {
             *bucket = Some(bucket.unwrap_or(0) + 1);
         }

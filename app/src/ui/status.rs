@@ -13,6 +13,8 @@ use leptos::prelude::*;
 pub enum Tone {
     /// Observed to be as it should.
     Ok,
+    /// Good to know.
+    Info,
     /// On its way.
     Progress,
     /// Switched off by a person.
@@ -34,6 +36,7 @@ impl Tone {
     pub const fn shape(self) -> &'static str {
         match self {
             Self::Ok => "●",
+            Self::Info => "•",
             Self::Progress => "◐",
             Self::Paused => "⏸",
             Self::Unknown => "○",
@@ -48,6 +51,7 @@ impl Tone {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Info => "info",
             Self::Progress => "progress",
             Self::Paused => "paused",
             Self::Unknown => "unknown",
@@ -105,7 +109,7 @@ impl From<Readiness> for Tone {
 impl From<Severity> for Tone {
     fn from(severity: Severity) -> Self {
         match severity {
-            Severity::Info => Self::Unknown,
+            Severity::Info => Self::Info,
             Severity::Warning => Self::Warning,
             Severity::Error | Severity::Critical => Self::Error,
         }

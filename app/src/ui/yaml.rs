@@ -53,12 +53,21 @@ pub fn to_yaml(value: &Value) -> String {
 struct Printer(Vec<(Piece, String)>);
 
 impl Printer {
+    /// Nothing is no piece: an empty text node would be written as a blank.
     fn mark(&mut self, text: impl Into<String>) {
-        self.0.push((Piece::Mark, text.into()));
+        let text = text.into();
+        if !text.is_empty() {
+            self.0.push((Piece::Mark, text));
+        }
     }
 
     /// Members at an indentation; the first one continues a line that has begun (`- `).
-    fn members(&mut self, members: &serde_json::Map<String, Value>, indent: usize, mut begun: bool) {
+    fn members(
+        &mut self,
+        members: &serde_json::Map<String, Value>,
+        indent: usize,
+        mut begun: bool,
+    ) {
         for (key, value) in members {
             if !std::mem::take(&mut begun) {
                 self.mark(" ".repeat(indent));
@@ -126,9 +135,8 @@ impl Printer {
 /// parsers treat blanks at the edges of lines.
 fn is_block(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
-    let plain = |line: &str| {
-        !line.chars().any(is_shapeless) && !line.ends_with(char::is_whitespace)
-    };
+    let plain =
+        |line: &str| !line.chars().any(is_shapeless) && !line.ends_with(char::is_whitespace);
     body.contains('\n')
         && !body.starts_with(|c: char| c.is_whitespace())
         && !body.ends_with('\n')
@@ -154,9 +162,12 @@ const WORDS: &[&str] = &["null", "true", "false", "yes", "no", "on", "off", "y",
 fn is_plain(text: &str) -> bool {
     let Some(first) = text.chars().next() else { return false };
     // An address with a mask cannot be taken for a number; any other text that begins like one might be.
-    let begins = first.is_alphabetic() || first == '_' || first == '/' || (first.is_ascii_digit() && text.contains('/'));
+    let begins = first.is_alphabetic()
+        || first == '_'
+        || first == '/'
+        || (first.is_ascii_digit() && text.contains('/'));
     let inner = |c: char| c.is_alphanumeric() || "_-./@+=%".contains(c);
-    let rest = text.replace(':', "").replace(' ', "");
+    let rest = text.replace([':', ' '], "");
     begins
         && rest.chars().all(inner)
         && !text.ends_with([' ', ':'])
@@ -188,7 +199,7 @@ fn quoted(text: &str) -> String {
 fn escape(code: u32) -> String {
     match code {
         ..=0xff => format!("\\x{code:02x}"),
-        ..=0xffff => format!("\\u{code:04x}"),
+        0x100..=0xffff => format!("\\u{code:04x}"),
         _ => format!("\\U{code:08x}"),
     }
 }

@@ -12,8 +12,14 @@ use app::{
         kind::Kind,
         object::{ObjectKey, ObjectRef, Row},
         readiness::Readiness,
-        report::{Edge, FabricSummary, FeedPart, ListPage, ListQuery, ListRow, ObjectPage, Overview, Presence, Relations},
-        state::{Cause, Connectivity, FabricState, KindCount, KindWatch, Severity, SwitchReadiness, WatchState},
+        report::{
+            Edge, FabricSummary, FeedPart, ListPage, ListQuery, ListRow, ObjectPage, Overview,
+            Presence, Relations,
+        },
+        state::{
+            Cause, Connectivity, FabricState, KindCount, KindWatch, Severity, SwitchReadiness,
+            WatchState,
+        },
         topic::FabricId,
         wire::{Cursor, Item},
     },
@@ -94,21 +100,33 @@ pub(crate) fn connected() -> World {
             7 => (Readiness::Stuck, "applies generation 5 for 12 min"),
             _ => (Readiness::Ready, "generation 5 applied"),
         };
-        fabric.readiness.insert(key(&name), SwitchReadiness { state, reason: reason.into(), since: Some(NOW - 5_000) });
+        fabric.readiness.insert(
+            key(&name),
+            SwitchReadiness { state, reason: reason.into(), since: Some(NOW - 5_000) },
+        );
         objects.insert((Kind::Switch, key(&name)), switch(&name));
     }
     fabric.counts.insert(Kind::Switch, KindCount { objects: 7, unreadable: 0 });
-    World { fabrics: vec![fabric], events: vec![updated(3, "Switch/default/leaf-01")], objects, broken: None }
+    World {
+        fabrics: vec![fabric],
+        events: vec![updated(3, "Switch/default/leaf-01")],
+        objects,
+        broken: None,
+    }
 }
 
 /// A fabric that never answered.
 pub(crate) fn disconnected() -> World {
     let mut fabric = summary(Connectivity::Disconnected);
     fabric.state.cause = Some(Cause::Unauthorized);
-    fabric.state.reason = Some("the API server refuses the credentials (401); check the token".into());
+    fabric.state.reason =
+        Some("the API server refuses the credentials (401); check the token".into());
     fabric.state.next_try = Some(NOW + 3_000);
     for &kind in Kind::ALL {
-        fabric.watches.insert(kind, watch(WatchState::Retrying, Some("the API server refuses the credentials (401)")));
+        fabric.watches.insert(
+            kind,
+            watch(WatchState::Retrying, Some("the API server refuses the credentials (401)")),
+        );
     }
     World { fabrics: vec![fabric], ..World::default() }
 }
@@ -118,7 +136,10 @@ pub(crate) fn forbidden() -> World {
     let mut world = connected();
     let fabric = &mut world.fabrics[0];
     fabric.state.state = Connectivity::Degraded;
-    fabric.watches.insert(Kind::Vpc, watch(WatchState::Forbidden, Some("may not list vpcs; grant it list and watch")));
+    fabric.watches.insert(
+        Kind::Vpc,
+        watch(WatchState::Forbidden, Some("may not list vpcs; grant it list and watch")),
+    );
     fabric.counts.remove(&Kind::Vpc);
     world
 }
@@ -148,7 +169,11 @@ pub(crate) fn updated(id: u64, subject: &str) -> Event {
             message: format!("{subject} updated"),
             version: Some("77".into()),
             manager: Some("kubectl".into()),
-            changes: vec![FieldChange { pointer: "/spec/asn".into(), from: Some(json!(65100)), to: Some(json!(65101)) }],
+            changes: vec![FieldChange {
+                pointer: "/spec/asn".into(),
+                from: Some(json!(65100)),
+                to: Some(json!(65101)),
+            }],
             truncated: 0,
             after_gap: false,
         },
@@ -189,16 +214,37 @@ impl Backend for World {
         let known = fabric.counts.contains_key(&kind);
         let of_kind = self.objects.iter().filter(|((of, _), _)| *of == kind);
         let rows: Vec<_> = of_kind
-            .map(|((_, key), object)| ListRow { key: key.clone(), uid: "u-1".into(), version: 40, row: Self::row(kind, object) })
+            .map(|((_, key), object)| ListRow {
+                key: key.clone(),
+                uid: "u-1".into(),
+                version: 40,
+                row: Self::row(kind, object),
+            })
             .collect();
         let total = known.then_some(rows.len());
-        Ok(ListPage { now_ms: NOW, fabric, kind, at: cursor(), total, matched: total, rows, partial: false, bad_query: None })
+        Ok(ListPage {
+            now_ms: NOW,
+            fabric,
+            kind,
+            at: cursor(),
+            total,
+            matched: total,
+            rows,
+            partial: false,
+            bad_query: None,
+        })
     }
 
-    async fn object(&self, fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<ObjectPage, ApiError> {
+    async fn object(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        key: ObjectKey,
+    ) -> Result<ObjectPage, ApiError> {
         let summary = self.fabric(&fabric)?;
         let found = self.objects.get(&(kind, key.clone()));
-        let item = found.map(|object| Item { k: key.to_string(), uid: None, v: 40, o: object.clone() });
+        let item =
+            found.map(|object| Item { k: key.to_string(), uid: None, v: 40, o: object.clone() });
         let object = ObjectRef { kind, key: key.clone() };
         let subject = object.to_string();
         Ok(ObjectPage {
@@ -208,7 +254,13 @@ impl Backend for World {
             row: found.map(|object| Self::row(kind, object)),
             item,
             relations: self.relations(fabric, kind, key).await?,
-            history: self.events.iter().rev().filter(|event| event.subject.as_ref() == Some(&subject)).cloned().collect(),
+            history: self
+                .events
+                .iter()
+                .rev()
+                .filter(|event| event.subject.as_ref() == Some(&subject))
+                .cloned()
+                .collect(),
             object,
         })
     }

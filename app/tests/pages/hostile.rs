@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use app::domain::{kind::Kind, object::ObjectKey};
+use app::{
+    api::ApiError,
+    domain::{kind::Kind, object::ObjectKey},
+};
 use serde_json::json;
 
 use crate::{
@@ -32,7 +35,9 @@ fn hostile() -> World {
     object["metadata"]["labels"] = json!({ EVIL: EVIL });
     world.objects.insert((Kind::Switch, fake::key("leaf-01")), object);
     let name = EVIL.replace('/', "");
-    world.objects.insert((Kind::Switch, ObjectKey::new("default", &name).unwrap()), fake::switch("x"));
+    world
+        .objects
+        .insert((Kind::Switch, ObjectKey::new("default", &name).unwrap()), fake::switch("x"));
     for event in &mut world.events {
         event.data.manager = Some(EVIL.into());
         event.data.message = EVIL.into();
@@ -49,14 +54,18 @@ fn hostile_texts_stay_texts() {
     for route in ROUTES {
         let html = page(route, hostile().backend()).html;
         let tags = tags(&html);
-        assert!(tags.iter().all(|tag| tag.name != "img" || tag.get("src") == Some("/favicon.svg")), "{route}");
+        assert!(
+            tags.iter().all(|tag| tag.name != "img" || tag.get("src") == Some("/favicon.svg")),
+            "{route}"
+        );
         assert!(!html.contains("<script>"), "{route}: every script carries a nonce");
         let said = text(&html);
         assert!(said.contains("alert(1)"), "{route}: the text is shown");
         for c in ['\u{1b}', '\u{202e}'] {
             assert!(!said.contains(c), "{route}: {c:?} reaches the screen");
             for spoken in ["title", "aria-label"] {
-                let hidden = tags.iter().filter_map(|tag| tag.get(spoken)).any(|value| value.contains(c));
+                let hidden =
+                    tags.iter().filter_map(|tag| tag.get(spoken)).any(|value| value.contains(c));
                 assert!(!hidden, "{route}: {c:?} in a {spoken}");
             }
         }
@@ -75,7 +84,10 @@ fn the_content_security_policy_has_nothing_to_refuse() {
                     assert!(!value.starts_with("javascript:"), "{route}: {tag:?}");
                 }
                 let needs_nonce = tag.name == "script" || tag.name == "style";
-                assert!(!needs_nonce || tag.get("nonce").is_some_and(|nonce| nonce.len() > 20), "{route}: {tag:?}");
+                assert!(
+                    !needs_nonce || tag.get("nonce").is_some_and(|nonce| nonce.len() > 20),
+                    "{route}: {tag:?}"
+                );
             }
         }
     }
@@ -87,17 +99,47 @@ fn markup_survives_hydration() {
         let html = page(route, fake::connected().backend()).html;
         let tags = tags(&html);
         let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
-        assert!(count("tbody") >= count("table"), "{route}: a table without tbody breaks hydration");
+        assert!(
+            count("tbody") >= count("table"),
+            "{route}: a table without tbody breaks hydration"
+        );
         let ids: Vec<_> = tags.iter().filter_map(|tag| tag.get("id")).collect();
         assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{route}: {ids:?}");
-        assert_eq!(count("h1"), 1, "{route}");
-        assert_eq!(count("main"), 1, "{route}");
         for button in tags.iter().filter(|tag| tag.name == "button") {
-            assert!(button.get("type").is_some(), "{route}: a button without a type sends forms: {button:?}");
+            assert!(
+                button.get("type").is_some(),
+                "{route}: a button without a type sends forms: {button:?}"
+            );
         }
         let targets = tags.iter().filter_map(|tag| tag.get("popovertarget"));
         for target in targets {
             assert!(ids.contains(&target), "{route}: nothing is called {target}");
+        }
+    }
+}
+
+#[test]
+fn every_page_has_one_heading_and_a_title_in_every_state() {
+    let broken =
+        World { broken: Some(ApiError::Internal { message: "x".into() }), ..World::default() };
+    let more = [
+        "/f/other",
+        "/f/demo/vpcs/default/x",
+        "/f/demo/nonsense/default/x",
+        "/nonsense",
+        "/f/other/vpcs/default/x",
+    ];
+    for world in [fake::connected(), fake::disconnected(), fake::forbidden(), broken] {
+        for route in ROUTES.iter().chain(&more) {
+            let html = page(route, world.clone().backend()).html;
+            let tags = tags(&html);
+            let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
+            assert_eq!(
+                (count("h1"), count("main"), count("title")),
+                (1, 1, 1),
+                "{route}: {}",
+                text(&html)
+            );
         }
     }
 }

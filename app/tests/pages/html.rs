@@ -51,7 +51,7 @@ fn tag(text: &str) -> (Tag, &str) {
         let mut value = String::new();
         if let Some(after) = rest.strip_prefix("=\"") {
             let (inside, after) = after.split_once('"').unwrap_or((after, ""));
-            value = inside.to_owned();
+            inside.clone_into(&mut value);
             rest = after;
         }
         tag.attributes.push((name, value));
@@ -85,7 +85,9 @@ pub(crate) fn main_part(html: &str) -> &str {
 
 #[test]
 fn the_reader_reads() {
-    let tags = tags(r#"<!DOCTYPE html><p class="a" hidden>x<br/><script nonce="n">if (a<b) {}</script><!-- <i> --><a href="/x">y</a>"#);
+    let tags = tags(
+        r#"<!DOCTYPE html><p class="a" hidden>x<br/><script nonce="n">if (a<b) {}</script><!-- <i> --><a href="/x">y</a>"#,
+    );
     let names: Vec<_> = tags.iter().map(|tag| tag.name.as_str()).collect();
     assert_eq!(names, ["p", "br", "script", "a"]);
     assert_eq!(tags[0].get("class"), Some("a"));

@@ -19,13 +19,66 @@ fn an_object_looks_as_kubectl_writes_it() {
 #[test]
 fn what_old_parsers_misread_is_quoted() {
     for text in [
-        "", "no", "Yes", "ON", "y", "N", "null", "~", "true", "1", "1_000", "0x1f", "0o7", "012", "1e3", ".5", "-1",
-        "+1", "12:30:45", "2026-01-01", ".inf", ".NaN", "<<", "=", "a: b", "a:", " a", "a ", "#a", "a #b", "- a", "&a",
-        "*a", "!a", "%a", "@a", "`a", "'a", "\"a", "{a}", "[a]", "a,b", "10.0.0.1", "0c:20:12:fe:01:02", "? a", "|", ">",
+        "",
+        "no",
+        "Yes",
+        "ON",
+        "y",
+        "N",
+        "null",
+        "~",
+        "true",
+        "1",
+        "1_000",
+        "0x1f",
+        "0o7",
+        "012",
+        "1e3",
+        ".5",
+        "-1",
+        "+1",
+        "12:30:45",
+        "2026-01-01",
+        ".inf",
+        ".NaN",
+        "<<",
+        "=",
+        "a: b",
+        "a:",
+        " a",
+        "a ",
+        "#a",
+        "a #b",
+        "- a",
+        "&a",
+        "*a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "'a",
+        "\"a",
+        "{a}",
+        "[a]",
+        "a,b",
+        "10.0.0.1",
+        "0c:20:12:fe:01:02",
+        "? a",
+        "|",
+        ">",
     ] {
         assert_eq!(to_yaml(&json!(text)).chars().next(), Some('"'), "{text:?} is quoted");
     }
-    for text in ["leaf-01", "server-1--mclag", "10.0.0.0/16", "E1/1", "hnp.io/role", "a:b", "Zürich", "two words"] {
+    for text in [
+        "leaf-01",
+        "server-1--mclag",
+        "10.0.0.0/16",
+        "E1/1",
+        "hnp.io/role",
+        "a:b",
+        "Zürich",
+        "two words",
+    ] {
         assert_eq!(to_yaml(&json!(text)), format!("{text}\n"), "needs no quotes");
     }
 }
@@ -41,8 +94,21 @@ fn texts() -> impl Strategy<Value = String> {
         any::<String>(),
         "[a-z0-9.:/ _~#'\"-]{0,12}",
         "[ a-z\\n\\t:#-]{0,20}",
-        prop::sample::select(vec!["yes", "no", "~", "1e3", "0x10", "---", "...", "- a", "a: b", "\n", "a\n\n b\n", "\u{feff}"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "yes",
+            "no",
+            "~",
+            "1e3",
+            "0x10",
+            "---",
+            "...",
+            "- a",
+            "a: b",
+            "\n",
+            "a\n\n b\n",
+            "\u{feff}"
+        ])
+        .prop_map(str::to_owned),
     ]
 }
 
@@ -62,6 +128,12 @@ fn values() -> impl Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+#[test]
+fn no_piece_is_empty() {
+    let value = json!({ "a": { "b": [[1], {}] }, "c": "" });
+    assert!(pieces(&value).iter().all(|(_, text)| !text.is_empty()));
 }
 
 proptest! {
