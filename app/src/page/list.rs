@@ -30,7 +30,7 @@ use ask::{Ask, Toolbar};
 use grid::Grid;
 use row::Shared;
 use rows::{Rows, Tally};
-use standing::{Caution, Standing, caution, count_text, pending_text};
+use standing::{Standing, count_text, partial_text, pending_text, stale_text};
 
 /// The page: finds the kind in the address.
 #[component]
@@ -121,7 +121,7 @@ fn ListBody(
         <div class="page" data-fill="">
             <ListHead fabric kind rows/>
             <Toolbar ask problem=rows.problem() columns><Counts rows tally/></Toolbar>
-            <CautionLine rows tally/>
+            <StaleLine rows tally/>
             {move || if filled.get() {
                 Either::Left(view! { <Grid shared tally ask fields=columns.into()/> })
             } else {
@@ -144,8 +144,15 @@ fn ListHead(
     let watch = rows.watch();
     let state = Memo::new(move |_| watch.with(|watch| watch.as_ref().map(|watch| watch.state)));
     let word = move || state.get().map_or("unknown", domain::state::WatchState::word);
-    let tone = Signal::derive(move || state.get().map_or(crate::ui::status::Tone::Unknown, Into::into));
-    let reason = move || watch.with(|watch| watch.as_ref().and_then(|watch| Some(crate::ui::text::printable(watch.reason.as_ref()?).into_owned())));
+    let tone =
+        Signal::derive(move || state.get().map_or(crate::ui::status::Tone::Unknown, Into::into));
+    let reason = move || {
+        watch.with(|watch| {
+            watch.as_ref().and_then(|watch| {
+                Some(crate::ui::text::printable(watch.reason.as_ref()?).into_owned())
+            })
+        })
+    };
     view! {
         <nav class="crumbs" aria-label="Breadcrumbs">
             <ol>
@@ -173,7 +180,14 @@ fn Counts(
 ) -> impl IntoView {
     let counted = Memo::new(move |_| tally.with(|tally| count_text(tally.matched, tally.total)));
     let pending = Memo::new(move |_| tally.with(|tally| pending_text(tally.pending)));
+    let partial = Memo::new(move |_| tally.with(|tally| partial_text(tally.complete, tally.here)));
     view! {
+        <Show when=move || partial.with(Option::is_some)>
+            <span class="status" data-tone="progress" data-state="loading">
+                <span class="shape" aria-hidden="true">"◐"</span>
+                <span>{move || partial.get()}</span>
+            </span>
+        </Show>
         <Show when=move || pending.with(|pending| !pending.is_empty())>
             <button type="button" class="list-pending" title="Show the new order" on:click=move |_| rows.hold(false)>
                 {move || pending.get()}
@@ -183,28 +197,22 @@ fn Counts(
     }
 }
 
-/// Rows that may not be true any more, or are not all.
+/// Says so where the rows may not be true any more.
 #[component]
-fn CautionLine(
+fn StaleLine(
     /// The rows.
     rows: Rows,
     /// Counts.
     tally: Memo<Tally>,
 ) -> impl IntoView {
-    let line = Memo::new(move |_| rows.decide(tally, |facts| caution(facts, tally.with(|tally| tally.total))));
-    move || {
-        line.get().map(|line| {
-            let (state, shape, text) = match line {
-                Caution::Stale(text) => ("stale", "⌛", text),
-                Caution::Partial(text) => ("loading", "◐", text),
-            };
-            view! {
-                <p class="list-caution status" data-state=state data-tone=if state == "stale" { "stale" } else { "progress" }>
-                    <span class="shape" aria-hidden="true">{shape}</span>
-                    <span>{text}</span>
-                </p>
-            }
-        })
+    let line = Memo::new(move |_| rows.decide(tally, stale_text));
+    view! {
+        <Show when=move || line.with(Option::is_some)>
+            <p class="status" data-state="stale" data-tone="stale">
+                <span class="shape" aria-hidden="true">"⌛"</span>
+                <span>{move || line.get()}</span>
+            </p>
+        </Show>
     }
 }
 
@@ -227,7 +235,10 @@ fn Instead(
             Standing::Loading(what) => (format!("Waiting for {what}"), String::new(), false),
             Standing::Empty => (
                 format!("No {label} in this cluster"),
-                format!("The watch is live. As soon as one is created it appears here; try `kubectl get {}`.", kind.about().plural),
+                format!(
+                    "The watch is live. As soon as one is created it appears here; try `kubectl get {}`.",
+                    kind.about().plural
+                ),
                 false,
             ),
             Standing::NoMatch(number) => (
@@ -235,7 +246,9 @@ fn Instead(
                 format!("None of the {} {label} matches the filter.", standing::grouped(number)),
                 true,
             ),
-            Standing::Unknown(word, reason) => (format!("{label} are not known: {word}"), reason, false),
+            Standing::Unknown(word, reason) => {
+                (format!("{label} are not known: {word}"), reason, false)
+            }
         };
         Some(view! {
             <section class="state-panel" data-state=word>

@@ -73,7 +73,7 @@ pub(super) fn Grid(
     view! {
         <div class="grid-scroll" node_ref=scroller tabindex="0" role="region" aria-label=kind.about().label
             on:scroll=move |_| look.run(())>
-            <table class="grid list-grid" aria-rowcount=move || (count.get() + 1).to_string()>
+            <table class="grid list-grid" aria-rowcount=move || row_count(count.get(), tally.with(|tally| tally.matched))>
                 <colgroup>
                     <For each=move || heads.get() key=|head| head.id let:head>
                         <col data-col=head.id data-form=head.form/>
@@ -100,6 +100,11 @@ pub(super) fn Grid(
             </table>
         </div>
     }
+}
+
+/// `aria-rowcount`: the head and all rows; -1 where their number is not known.
+fn row_count(shown: usize, matched: Option<usize>) -> String {
+    matched.map_or_else(|| "-1".to_owned(), |matched| (matched.max(shown) + 1).to_string())
 }
 
 /// The span that follows the scroll position, and what makes it look again.

@@ -94,34 +94,19 @@ fn reason(watch: &KindWatch) -> String {
     watch.reason.clone().unwrap_or_else(|| fallback().to_owned())
 }
 
-/// What is said above rows that may not be true any more, or are not all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Caution {
-    /// True as of a time only.
-    Stale(String),
-    /// A part only.
-    Partial(String),
+/// What is said above rows that may not be true any more; nothing while the watch is live.
+pub(super) fn stale_text(facts: Facts<'_>) -> Option<String> {
+    let watch = facts.watch.filter(|watch| watch.state != WatchState::Live && facts.here > 0)?;
+    let when = match watch.as_of {
+        Some(as_of) => format!("As of {}", clock(as_of)),
+        None => "Perhaps out of date".to_owned(),
+    };
+    Some(format!("{when}, {}: {}", watch.state.word(), reason(watch)))
 }
 
-/// Decides it. `total`: all rows of the kind, where that is known.
-pub(super) fn caution(facts: Facts<'_>, total: Option<usize>) -> Option<Caution> {
-    let label = facts.kind.about().label;
-    if let Some(watch) =
-        facts.watch.filter(|watch| watch.state != WatchState::Live && facts.here > 0)
-    {
-        let when = match watch.as_of {
-            Some(as_of) => format!("As of {}", clock(as_of)),
-            None => "Perhaps out of date".to_owned(),
-        };
-        return Some(Caution::Stale(format!("{when}, {}: {}", watch.state.word(), reason(watch))));
-    }
-    (!facts.complete && facts.here > 0).then(|| {
-        let of = total.map_or_else(String::new, |total| format!(" of {}", grouped(total)));
-        Caution::Partial(format!(
-            "The first {}{of} {label}; the rest is loading.",
-            grouped(facts.here)
-        ))
-    })
+/// What is said beside the counts while only the first rows are here.
+pub(super) fn partial_text(complete: bool, here: usize) -> Option<String> {
+    (!complete && here > 0).then(|| format!("first {}, the rest is loading", grouped(here)))
 }
 
 /// `12 of 2,034`, `2,034`, or nothing where the total is not known.
@@ -214,18 +199,22 @@ mod tests {
     #[test]
     fn rows_of_a_watch_that_is_away_are_marked_with_their_time() {
         let away = watch(WatchState::Retrying);
-        let Some(Caution::Stale(text)) = caution(facts(Some(&away), true, 9, 9), Some(9)) else {
-            panic!()
-        };
+        let text = stale_text(facts(Some(&away), true, 9, 9)).unwrap();
         assert!(text.starts_with("As of 14:02:11 UTC, retrying: "), "{text}");
         let live = watch(WatchState::Live);
-        assert_eq!(caution(facts(Some(&live), true, 9, 9), Some(9)), None);
+        assert_eq!(stale_text(facts(Some(&live), true, 9, 9)), None);
         assert_eq!(
-            caution(facts(Some(&live), false, 100, 100), Some(2_034)),
-            Some(Caution::Partial(
-                "The first 100 of 2,034 Switches; the rest is loading.".to_owned()
-            ))
+            stale_text(facts(Some(&away), true, 0, 0)),
+            None,
+            "no rows, nothing to be stale"
         );
+    }
+
+    #[test]
+    fn a_part_says_that_it_is_one() {
+        assert_eq!(partial_text(false, 100).as_deref(), Some("first 100, the rest is loading"));
+        assert_eq!(partial_text(true, 100), None);
+        assert_eq!(partial_text(false, 0), None);
     }
 
     #[test]
