@@ -261,6 +261,9 @@ pub enum ServerFrame {
         done: usize,
         /// Items in all.
         total: usize,
+        /// The place that the whole will have, so that parts of two are never mixed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Cursor>,
     },
     /// What came so far is all, as of a place.
     Synced {
@@ -270,6 +273,12 @@ pub enum ServerFrame {
         at: Cursor,
         /// How it was resumed.
         recovered: Recovered,
+        /// Number of the last `ch` sent so far on this connection: a smaller one here means a loss.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n: Option<u64>,
+        /// Items of the snapshot that this completes: fewer here mean a loss.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<usize>,
     },
     /// The keys that live: drop what is not among them.
     Keys {
@@ -286,6 +295,9 @@ pub enum ServerFrame {
         topic: String,
         /// The place after these changes.
         at: Cursor,
+        /// Version before these changes: whoever has not reached it has missed something.
+        #[serde(default, with = "version_text")]
+        from: u64,
         /// Unix milliseconds of watch delivery, hub, write, for the newest change.
         #[serde(default)]
         ms: Vec<i64>,
@@ -319,6 +331,9 @@ pub enum ServerFrame {
         /// Where a wildcard may resume.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
+        /// Number of the last `ch` sent so far on this connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n: Option<u64>,
     },
     /// Answer to the client's ping.
     Pong {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 pub mod feed;
 pub mod filter;
+mod frames;
 pub mod keyed;
 pub mod mailbox;
 pub mod payload;

@@ -49,6 +49,9 @@ pub struct Ledger {
     at: Option<Cursor>,
     held: BTreeMap<String, Held>,
     staging: BTreeMap<String, Held>,
+    staging_at: Option<Cursor>,
+    /// Whether the list of live keys came since the connection began.
+    keys_seen: bool,
 }
 
 impl Default for Ledger {
@@ -60,7 +63,14 @@ impl Default for Ledger {
 impl Ledger {
     /// Holds nothing, and says so.
     pub fn new() -> Self {
-        Self { phase: Phase::Loading, at: None, held: BTreeMap::new(), staging: BTreeMap::new() }
+        Self {
+            phase: Phase::Loading,
+            at: None,
+            held: BTreeMap::new(),
+            staging: BTreeMap::new(),
+            staging_at: None,
+            keys_seen: false,
+        }
     }
 
     /// Holds what the server rendered into the page: a whole topic as of a cursor.
@@ -69,7 +79,14 @@ impl Ledger {
             .into_iter()
             .map(|item| (item.k, Held { uid: item.uid, version: item.v, value: Arc::new(item.o) }))
             .collect();
-        Self { phase: Phase::Synced, at: Some(at), held, staging: BTreeMap::new() }
+        Self {
+            phase: Phase::Synced,
+            at: Some(at),
+            held,
+            staging: BTreeMap::new(),
+            staging_at: None,
+            keys_seen: false,
+        }
     }
 
     /// How complete it is.
@@ -88,7 +105,11 @@ impl Ledger {
     }
 
     /// Takes a part of a snapshot; it shows once the topic is synced.
-    pub fn snapshot(&mut self, items: Vec<Item>) {
+    pub fn snapshot(&mut self, at: Option<Cursor>, items: Vec<Item>) {
+        if self.staging_at != at {
+            self.staging.clear();
+            self.staging_at = at;
+        }
         for item in items {
             self.staging
                 .insert(item.k, Held { uid: item.uid, version: item.v, value: Arc::new(item.o) });
@@ -97,6 +118,7 @@ impl Ledger {
 
     /// Takes the list of live keys: what is not among them is gone.
     pub fn keys(&mut self, live: &[String]) -> Vec<Delta> {
+        self.keys_seen = true;
         let live: BTreeSet<&str> = live.iter().map(String::as_str).collect();
         let ghosts: Vec<String> = self
             .held
@@ -107,10 +129,26 @@ impl Ledger {
         ghosts.into_iter().filter_map(|key| self.drop_key(key)).collect()
     }
 
+    /// Whether everything arrived that a `synced` completes, as far as it can be counted.
+    pub fn is_whole(&self, at: &Cursor, recovered: Recovered, total: Option<usize>) -> bool {
+        match recovered {
+            Recovered::None => match total {
+                Some(0) => true,
+                Some(total) => total == self.staging.len() && self.staging_at.as_ref() == Some(at),
+                None => true,
+            },
+            Recovered::Keys => self.keys_seen,
+            Recovered::Log => true,
+        }
+    }
+
     /// What was sent so far is all, as of `at`.
     pub fn synced(&mut self, at: Cursor, recovered: Recovered) -> Vec<Delta> {
         self.phase = Phase::Synced;
-        let staged = std::mem::take(&mut self.staging);
+        let mut staged = std::mem::take(&mut self.staging);
+        if self.staging_at.take().is_some_and(|staged_at| staged_at != at) {
+            staged.clear();
+        }
         self.move_to(at);
         if recovered != Recovered::None {
             return Vec::new();
@@ -163,14 +201,17 @@ impl Ledger {
         (deltas, needs)
     }
 
-    /// Forgets the place, so that the next resume brings everything.
+    /// Forgets the place and what is half read, so that the next resume brings everything, even if the
+    /// link breaks before a resync is answered.
     pub fn distrust(&mut self) {
         self.at = None;
+        self.reconnecting();
     }
 
     /// A new connection begins: half a snapshot is worth nothing.
     pub fn reconnecting(&mut self) {
         self.staging.clear();
+        self.keys_seen = false;
     }
 
     fn move_to(&mut self, at: Cursor) {
@@ -205,7 +246,7 @@ mod tests {
 
     fn synced() -> Ledger {
         let mut ledger = Ledger::new();
-        ledger.snapshot(vec![item("a", 1, json!({"x": 1, "y": 1})), item("b", 2, json!(2))]);
+        ledger.snapshot(None, vec![item("a", 1, json!({"x": 1, "y": 1})), item("b", 2, json!(2))]);
         assert_eq!(
             (ledger.phase(), ledger.held().len()),
             (Phase::Loading, 0),
@@ -259,7 +300,7 @@ mod tests {
     #[test]
     fn a_second_snapshot_shows_only_what_differs() {
         let mut ledger = synced();
-        ledger.snapshot(vec![item("b", 2, json!(2)), item("c", 3, json!(3))]);
+        ledger.snapshot(None, vec![item("b", 2, json!(2)), item("c", 3, json!(3))]);
         let deltas = ledger.synced(at(3), Recovered::None);
         assert_eq!(deltas.len(), 2, "{deltas:?}");
         assert!(matches!(&deltas[0], Delta::Gone(key) if key == "a"));
@@ -269,7 +310,7 @@ mod tests {
     #[test]
     fn another_epoch_may_go_back() {
         let mut ledger = synced();
-        ledger.snapshot(vec![item("a", 1, json!(0))]);
+        ledger.snapshot(None, vec![item("a", 1, json!(0))]);
         ledger.synced(Cursor("f".into(), 1), Recovered::None);
         assert_eq!(ledger.at(), Some(&Cursor("f".into(), 1)));
     }

@@ -14,6 +14,7 @@ use super::{
     ledger::{Delta, Ledger, Phase},
     may_reconnect,
 };
+use crate::topic::{Selection, Topic};
 
 /// A socket must open and say `welcome` within this time, in milliseconds.
 const WELCOME_MS: u64 = 2_500;
@@ -318,27 +319,32 @@ impl Link {
 
     fn take(&mut self, now: u64, jitter: u64, frame: ServerFrame) -> Vec<Output> {
         match frame {
-            ServerFrame::Snapshot { topic, items, .. } => {
-                self.ledgers.entry(topic).or_default().snapshot(items);
+            ServerFrame::Snapshot { topic, items, at, .. } => {
+                self.ledgers.entry(topic).or_default().snapshot(at, items);
                 Vec::new()
             }
-            ServerFrame::Synced { topic, at, recovered } => self.synced(topic, at, recovered),
+            ServerFrame::Synced { topic, at, recovered, n, total } => {
+                self.synced(topic, at, recovered, n, total)
+            }
             ServerFrame::Keys { topic, live } => {
                 let deltas = self.ledgers.entry(topic.clone()).or_default().keys(&live);
                 changed(topic, deltas)
             }
-            ServerFrame::Ch { n, topic, at, b, .. } => self.changes(n, topic, at, b),
+            ServerFrame::Ch { n, topic, at, from, b, .. } => self.changes(n, topic, at, from, b),
             ServerFrame::Evt { topic, id, e } => self.event(topic, &id, e),
             ServerFrame::Gap { topic, from, to } => match (from.parse(), to.parse()) {
                 (Ok(from), Ok(to)) => vec![Output::Gap(topic, from, to)],
                 _ => Vec::new(),
             },
-            ServerFrame::Ping { ts, heads, token } => {
+            ServerFrame::Ping { ts, heads, token, n } => {
                 if token.is_some() {
                     self.token = token;
                 }
                 let mut outputs = vec![Output::Send(ClientFrame::Pong { ts })];
-                outputs.extend(self.compare(&heads));
+                match n.filter(|n| n + 1 != self.next_n) {
+                    Some(n) => outputs.extend(self.swallowed(n)),
+                    None => outputs.extend(self.compare(&heads)),
+                }
                 outputs.extend(self.ping(now));
                 outputs
             }
@@ -360,30 +366,59 @@ impl Link {
         }
     }
 
-    fn synced(&mut self, topic: String, at: Cursor, recovered: Recovered) -> Vec<Output> {
+    fn synced(
+        &mut self,
+        topic: String,
+        at: Cursor,
+        recovered: Recovered,
+        n: Option<u64>,
+        total: Option<usize>,
+    ) -> Vec<Output> {
         if topic.starts_with("feed/") {
             self.feeds.insert(topic.clone(), at);
             return vec![Output::Synced(topic)];
         }
-        let deltas = self.ledgers.entry(topic.clone()).or_default().synced(at, recovered);
+        if let Some(n) = n.filter(|n| n + 1 != self.next_n) {
+            return self.swallowed(n);
+        }
+        let ledger = self.ledgers.entry(topic.clone()).or_default();
+        if !ledger.is_whole(&at, recovered, total) {
+            self.lost += 1;
+            ledger.distrust();
+            return vec![Output::Send(ClientFrame::Resync { topic })];
+        }
+        let deltas = ledger.synced(at, recovered);
         let mut outputs = changed(topic.clone(), deltas);
         outputs.push(Output::Synced(topic));
         outputs
     }
 
-    fn changes(&mut self, n: u64, topic: String, at: Cursor, ops: Vec<Op>) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        if n != self.next_n {
-            self.lost += 1;
-            outputs.extend(
-                self.ledgers
-                    .keys()
-                    .map(|topic| Output::Send(ClientFrame::Resync { topic: topic.clone() })),
-            );
-        }
+    fn changes(
+        &mut self,
+        n: u64,
+        topic: String,
+        at: Cursor,
+        from: u64,
+        ops: Vec<Op>,
+    ) -> Vec<Output> {
+        let mut outputs = if n == self.next_n { Vec::new() } else { self.swallowed(n) };
         self.next_n = n + 1;
         self.changes += ops.len() as u64;
-        let (deltas, needs) = self.ledgers.entry(topic.clone()).or_default().changes(at, ops);
+        let ledger = self.ledgers.entry(topic.clone()).or_default();
+        match ledger.at() {
+            // An epoch begins with a snapshot, and changes with those before them: something on the way
+            // swallowed what lies between.
+            Some(Cursor(epoch, reached)) if *epoch != at.0 || *reached < from => {
+                self.lost += 1;
+                ledger.distrust();
+                outputs.push(Output::Send(ClientFrame::Resync { topic }));
+                return outputs;
+            }
+            Some(_) => {}
+            // Of a subscription that is being replaced: the snapshot under way holds it.
+            None => return outputs,
+        }
+        let (deltas, needs) = ledger.changes(at, ops);
         outputs.extend(
             needs
                 .into_iter()
@@ -391,6 +426,15 @@ impl Link {
         );
         outputs.extend(changed(topic, deltas));
         outputs
+    }
+
+    /// Something on the way swallowed changes, and nobody knows of which topic: read all anew.
+    fn swallowed(&mut self, n: u64) -> Vec<Output> {
+        self.lost += 1;
+        self.next_n = n + 1;
+        self.ledgers.values_mut().for_each(Ledger::distrust);
+        let topics = self.ledgers.keys().filter(|topic| self.is_wanted(topic));
+        topics.map(|topic| Output::Send(ClientFrame::Resync { topic: topic.clone() })).collect()
     }
 
     fn event(&mut self, topic: String, id: &str, envelope: serde_json::Value) -> Vec<Output> {
@@ -409,17 +453,35 @@ impl Link {
     fn compare(&mut self, heads: &[super::Head]) -> Vec<Output> {
         let mut outputs = Vec::new();
         for (topic, version, ..) in heads {
-            let Some(ledger) = self.ledgers.get(topic) else { continue };
-            let behind = match (ledger.phase(), ledger.at(), version.parse::<u64>()) {
-                (Phase::Synced, Some(Cursor(_, at)), Ok(head)) => head > *at,
-                _ => false,
+            if !self.is_wanted(topic) {
+                continue;
+            }
+            // What the server calls begun was said to be complete before this ping: else that was lost.
+            let behind = match (self.ledgers.get(topic), version.parse::<u64>()) {
+                (Some(ledger), Ok(head)) => match (ledger.phase(), ledger.at()) {
+                    (Phase::Synced, Some(Cursor(_, at))) => head > *at,
+                    _ => true,
+                },
+                (None, Ok(_)) => true,
+                (_, Err(_)) => false,
             };
             if behind {
                 self.lost += 1;
+                if let Some(ledger) = self.ledgers.get_mut(topic) {
+                    ledger.distrust();
+                }
                 outputs.push(Output::Send(ClientFrame::Resync { topic: topic.clone() }));
             }
         }
         outputs
+    }
+
+    fn is_wanted(&self, topic: &str) -> bool {
+        let Ok(topic) = topic.parse::<Topic>() else { return false };
+        self.wants
+            .keys()
+            .filter_map(|want| want.parse::<Selection>().ok())
+            .any(|want| want.matches(&topic))
     }
 
     fn ping(&mut self, now: u64) -> Vec<Output> {

@@ -36,7 +36,7 @@ fn put(key: &str, version: u64) -> Op {
 
 fn changes(store: &mut Store, n: u64, version: u64, ops: Vec<Op>) {
     let ms = vec![i64::try_from(version).unwrap(); 3];
-    frame(store, ServerFrame::Ch { n, topic: TOPIC.into(), at: at(version), ms, b: ops });
+    frame(store, ServerFrame::Ch { n, topic: TOPIC.into(), at: at(version), from: 0, ms, b: ops });
 }
 
 fn follow(store: &mut Store, want: Want) -> u64 {
@@ -67,7 +67,13 @@ fn live() -> Store {
     frame(&mut store, ServerFrame::Snapshot { topic: TOPIC.into(), items, done: 2, total: 2 });
     frame(
         &mut store,
-        ServerFrame::Synced { topic: TOPIC.into(), at: at(2), recovered: Recovered::None },
+        ServerFrame::Synced {
+            topic: TOPIC.into(),
+            at: at(2),
+            recovered: Recovered::None,
+            n: None,
+            total: None,
+        },
     );
     store
 }

@@ -99,6 +99,17 @@ pub async fn list(target: &Target, kind: Kind, scope: &Scope) -> Result<Listed, 
     }
 }
 
+/// The version at which the cluster stands now: of a list of one.
+pub async fn current_version(
+    target: &Target,
+    kind: Kind,
+    scope: &Scope,
+) -> Result<String, ClusterError> {
+    let uri = format!("{}?limit=1", path(kind, scope));
+    let page: Page = read(target, &uri, "compare versions", PROBE_DEADLINE).await?;
+    Ok(page.metadata.resource_version.unwrap_or_default())
+}
+
 /// Items of a list carry no `apiVersion` and `kind`; the objects we serve do.
 fn name_kind(kind: Kind, object: &mut Value) {
     if let Value::Object(fields) = object {
@@ -161,19 +172,23 @@ pub async fn served_versions(target: &Target, kind: Kind) -> Result<Vec<String>,
 }
 
 /// A watch's stream of lines.
-pub struct Lines {
-    body: Body,
+pub struct Lines<B = Body> {
+    body: B,
     rest: BytesMut,
     scanned: usize,
 }
 
-impl std::fmt::Debug for Lines {
+impl<B> std::fmt::Debug for Lines<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lines").field("rest", &self.rest.len()).finish_non_exhaustive()
     }
 }
 
-impl Lines {
+impl<B> Lines<B>
+where
+    B: http_body::Body<Data = bytes::Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     /// The next line; none when the server ended the watch.
     ///
     /// # Cancel safety
@@ -359,7 +374,7 @@ mod tests {
         let stream = futures::stream::iter(chunks.into_iter().map(|chunk| {
             Ok::<_, std::io::Error>(http_body::Frame::data(bytes::Bytes::from(chunk)))
         }));
-        let body = Body::wrap_body(http_body_util::StreamBody::new(stream));
+        let body = http_body_util::StreamBody::new(stream);
         let mut lines = Lines { body, rest: BytesMut::new(), scanned: 0 };
         let mut out = Vec::new();
         loop {

@@ -186,6 +186,11 @@ impl KindWatcher {
     /// Brings the watch to the point where everything was listed and changes follow.
     async fn open(&mut self, seconds: u64) -> Result<Lines, End> {
         if let Some(version) = &self.version {
+            // A watch from a version that a restored storage has not reached yet would wait in silence.
+            let current = request::current_version(&self.target, self.kind, &self.scope).await?;
+            if is_before(&current, version) {
+                return Err(End::Gone);
+            }
             return Ok(request::watch(
                 &self.target,
                 self.kind,
@@ -484,6 +489,11 @@ fn version_of(object: &Value) -> String {
 fn is_initial_end(object: &Value) -> bool {
     object.pointer("/metadata/annotations/k8s.io~1initial-events-end").and_then(Value::as_str)
         == Some("true")
+}
+
+/// Whether a version is older than another, as far as both are numbers.
+fn is_before(version: &str, other: &str) -> bool {
+    matches!((version.parse::<u64>(), other.parse::<u64>()), (Ok(version), Ok(other)) if version < other)
 }
 
 /// Whether an API server of this version streams lists: on by default from 1.32 on; older ones either

@@ -16,7 +16,7 @@ pub struct Meta {
     /// Namespace and name.
     pub key: ObjectKey,
     /// What lists show.
-    pub row: Row,
+    pub row: Arc<Row>,
     /// What it names.
     pub references: Vec<Reference>,
 }
@@ -49,7 +49,7 @@ struct Patch {
 impl Payload {
     /// An object.
     pub fn object(uid: Arc<str>, meta: Meta, full: Arc<str>, stamp: Stamp) -> Self {
-        let row = serde_json::to_string(&meta.row).unwrap_or_else(|_| "{}".to_owned());
+        let row = serde_json::to_string(&*meta.row).unwrap_or_else(|_| "{}".to_owned());
         Self {
             uid,
             row: row.into(),

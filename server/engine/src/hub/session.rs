@@ -12,20 +12,20 @@ use std::{
 };
 
 use domain::{
-    log::{Change, Entry, Resume},
+    log::Entry,
     topic::{Selection, Topic},
     wire::{
-        At, ClientFrame, Close, Cursor, ErrCode, PING_MS, PONG_MS, PROTOCOL, Recovered,
-        ServerFrame, View, Want, key_hash,
+        At, ClientFrame, Close, Cursor, ErrCode, PING_MS, PONG_MS, PROTOCOL, ServerFrame, View,
+        Want,
     },
 };
 
 use super::{
     Cell, Hub,
     filter::Filter,
-    keyed::{Begin, Reader, ReaderId},
+    frames::{Look, Span, ch, evt, feed_frames, keyed_frames, op},
+    keyed::{Reader, ReaderId},
     mailbox::{Delivery, Mail, Mailbox, Sub},
-    payload::{Payload, quote},
 };
 use crate::{clock::now_ms, metrics::Metrics};
 
@@ -33,8 +33,6 @@ use crate::{clock::now_ms, metrics::Metrics};
 pub const MOST_TOPICS: usize = 256;
 /// Most keys or characters of a label selector in one want.
 const LONGEST_SELECTOR: usize = 4_096;
-/// Items per `snapshot` frame.
-const SNAPSHOT_ITEMS: usize = 500;
 /// Longest wildcard token, in bytes.
 const LONGEST_TOKEN: usize = 4_096;
 /// Bad frames after which a connection is closed.
@@ -51,6 +49,12 @@ struct Following {
     epoch: Arc<str>,
     /// Version up to which everything was sent; none until it was begun.
     sent: Option<u64>,
+}
+
+impl Following {
+    fn look(&self) -> Look<'_> {
+        Look { topic: &self.topic, view: self.view, filter: &self.filter }
+    }
 }
 
 /// A wildcard that was asked for.
@@ -222,6 +226,7 @@ impl Session {
             ts: u64::try_from(now_ms()).unwrap_or_default(),
             heads: heads.collect(),
             token: self.token(),
+            n: Some(self.n),
         };
         self.say(&frame);
     }
@@ -369,7 +374,7 @@ impl Session {
             Cell::Feed(feed) => {
                 let begin = feed.subscribe(following.reader, Arc::clone(&self.mailbox), sub, at);
                 following.sent = Some(begin.at.1);
-                feed_frames(&following.topic, &begin)
+                feed_frames(&following.topic, &begin, self.n)
             }
             Cell::Keyed(keyed) => {
                 let reader = Reader {
@@ -381,7 +386,7 @@ impl Session {
                 let Some(begin) = keyed.subscribe(following.reader, reader, at) else { return };
                 following.epoch = Arc::clone(&begin.epoch);
                 following.sent = Some(begin.head);
-                keyed_frames(following, begin, &mut self.n)
+                keyed_frames(&following.look(), begin, &mut self.n)
             }
         };
         self.out.extend(frames);
@@ -404,7 +409,8 @@ impl Session {
         Metrics::add(&self.hub.metrics.sent, ops.len() as u64);
         self.n += 1;
         let stamps = newest.map(|stamp| [stamp.received_ms, stamp.published_ms, now_ms()]);
-        let text = ch(self.n, &following.topic, &following.epoch, place.max(sent), stamps, &ops);
+        let span = Span { from: sent, to: place.max(sent) };
+        let text = ch(self.n, &following.topic, &following.epoch, span, stamps, &ops);
         self.out.push_back(text);
     }
 
@@ -459,14 +465,9 @@ impl Session {
         let Some(Entry { version, value, .. }) = entry else { return };
         self.n += 1;
         let ops = [value.put(following.view, key, version, 0)];
-        let text = ch(
-            self.n,
-            &following.topic,
-            &following.epoch,
-            following.sent.unwrap_or_default(),
-            None,
-            &ops,
-        );
+        let sent = following.sent.unwrap_or_default();
+        let span = Span { from: sent, to: sent };
+        let text = ch(self.n, &following.topic, &following.epoch, span, None, &ops);
         self.out.push_back(text);
     }
 
@@ -545,181 +546,6 @@ fn read_token(token: &str) -> BTreeMap<String, Cursor> {
         Some((topic.to_owned(), Cursor(epoch.to_owned(), version.parse().ok()?)))
     };
     token.chars().take(LONGEST_TOKEN).collect::<String>().split(';').filter_map(part).collect()
-}
-
-fn op(view: View, waiting: &domain::outbox::Waiting<Delivery>) -> Arc<str> {
-    let (key, version) = (&*waiting.key, waiting.version);
-    match &waiting.change {
-        Delivery::Put { payload, patchable } => {
-            let patch = if *patchable && waiting.folded == 0 {
-                payload.patch(view, key, version)
-            } else {
-                None
-            };
-            patch.map_or_else(|| payload.put(view, key, version, waiting.folded), Arc::from)
-        }
-        Delivery::Gone { uid } if uid.is_empty() => {
-            format!(r#"{{"op":"del","k":{},"v":"{version}"}}"#, quote(key)).into()
-        }
-        Delivery::Gone { uid } => {
-            format!(r#"{{"op":"del","k":{},"uid":{},"v":"{version}"}}"#, quote(key), quote(uid))
-                .into()
-        }
-        Delivery::Out => format!(r#"{{"op":"out","k":{},"v":"{version}"}}"#, quote(key)).into(),
-    }
-}
-
-fn ch(
-    n: u64,
-    topic: &Topic,
-    epoch: &str,
-    version: u64,
-    stamps: Option<[i64; 3]>,
-    ops: &[Arc<str>],
-) -> String {
-    let mut text = String::with_capacity(160 + ops.iter().map(|op| op.len() + 1).sum::<usize>());
-    let _ = write!(
-        text,
-        r#"{{"t":"ch","n":{n},"topic":"{topic}","at":[{},"{version}"],"ms":["#,
-        quote(epoch)
-    );
-    if let Some([received, published, written]) = stamps {
-        let _ = write!(text, "{received},{published},{written}");
-    }
-    text.push_str(r#"],"b":["#);
-    join(&mut text, ops.iter().map(|op| &**op));
-    text.push_str("]}");
-    text
-}
-
-fn join<'a>(text: &mut String, parts: impl Iterator<Item = &'a str>) {
-    for (at, part) in parts.enumerate() {
-        if at > 0 {
-            text.push(',');
-        }
-        text.push_str(part);
-    }
-}
-
-fn evt(topic: &Topic, position: u64, event: &str) -> String {
-    format!(r#"{{"t":"evt","topic":"{topic}","id":"{position}","e":{event}}}"#)
-}
-
-fn synced(topic: &Topic, at: Cursor, recovered: Recovered) -> String {
-    serde_json::to_string(&ServerFrame::Synced { topic: topic.to_string(), at, recovered })
-        .unwrap_or_default()
-}
-
-fn feed_frames(topic: &Topic, begin: &super::feed::FeedBegin) -> Vec<String> {
-    let mut frames = Vec::new();
-    if let Some((from, to)) = begin.since.gap {
-        let gap = ServerFrame::Gap {
-            topic: topic.to_string(),
-            from: from.to_string(),
-            to: to.to_string(),
-        };
-        frames.push(serde_json::to_string(&gap).unwrap_or_default());
-    }
-    frames.extend(begin.since.events.iter().map(|(position, text)| evt(topic, *position, text)));
-    frames.push(synced(
-        topic,
-        begin.at.clone(),
-        if begin.resumed { Recovered::Log } else { Recovered::None },
-    ));
-    frames
-}
-
-fn keyed_frames(following: &Following, begin: Begin, n: &mut u64) -> Vec<String> {
-    let Following { topic, view, filter, .. } = following;
-    let at = Cursor(begin.epoch.to_string(), begin.head);
-    let mut frames = Vec::new();
-    let recovered = match begin.resume {
-        Resume::None(entries) => {
-            frames.extend(snapshot_frames(topic, *view, filter, &entries));
-            Recovered::None
-        }
-        Resume::Log(changes) => {
-            frames.extend(change_frames(following, &begin.epoch, changes, n));
-            Recovered::Log
-        }
-        Resume::Keys(changes, live) => {
-            // Before the changes: they move the cursor, and whoever is cut off after them gets no second list.
-            let live =
-                live.iter().filter(|key| filter.passes_key(key)).map(|key| key_hash(key)).collect();
-            frames.push(
-                serde_json::to_string(&ServerFrame::Keys { topic: topic.to_string(), live })
-                    .unwrap_or_default(),
-            );
-            frames.extend(change_frames(following, &begin.epoch, changes, n));
-            Recovered::Keys
-        }
-    };
-    frames.push(synced(topic, at, recovered));
-    frames
-}
-
-/// A whole topic in `snapshot` frames, shared with the HTTP snapshot.
-fn snapshot_frames(
-    topic: &Topic,
-    view: View,
-    filter: &Filter,
-    entries: &[Entry<Arc<Payload>>],
-) -> Vec<String> {
-    let entries: Vec<_> =
-        entries.iter().filter(|entry| filter.passes(&entry.key, &entry.value)).collect();
-    let mut done = 0;
-    let frame = |chunk: &[&Entry<Arc<Payload>>]| {
-        done += chunk.len();
-        let items: Vec<String> =
-            chunk.iter().map(|entry| entry.value.item(view, &entry.key, entry.version)).collect();
-        let mut text = format!(r#"{{"t":"snapshot","topic":"{topic}","items":["#);
-        join(&mut text, items.iter().map(String::as_str));
-        let _ = write!(text, r#"],"done":{done},"total":{}}}"#, entries.len());
-        text
-    };
-    entries.chunks(SNAPSHOT_ITEMS).map(frame).collect()
-}
-
-fn change_frames(
-    following: &Following,
-    epoch: &str,
-    changes: Vec<Change<Arc<Payload>>>,
-    n: &mut u64,
-) -> Vec<String> {
-    let Following { topic, view, filter, .. } = following;
-    let mut frames = Vec::new();
-    let all: Vec<(u64, Arc<str>)> = changes
-        .into_iter()
-        .filter_map(|change| match change {
-            Change::Put(entry) if filter.passes(&entry.key, &entry.value) => {
-                Some((entry.version, entry.value.put(*view, &entry.key, entry.version, 0)))
-            }
-            // It may have been selected before: whoever does not hold it ignores this.
-            Change::Put(entry) if filter.passes_key(&entry.key) => Some((
-                entry.version,
-                format!(r#"{{"op":"out","k":{},"v":"{}"}}"#, quote(&entry.key), entry.version)
-                    .into(),
-            )),
-            Change::Gone(tombstone) if filter.passes_key(&tombstone.key) => Some((
-                tombstone.version,
-                format!(
-                    r#"{{"op":"del","k":{},"v":"{}"}}"#,
-                    quote(&tombstone.key),
-                    tombstone.version
-                )
-                .into(),
-            )),
-            Change::Put(_) | Change::Gone(_) => None,
-        })
-        .collect();
-    for chunk in all.chunks(256) {
-        *n += 1;
-        // Several deletes may share a version: until `synced`, the place stays below the chunk's last one.
-        let place = chunk.last().map_or(0, |(version, _)| version.saturating_sub(1));
-        let ops: Vec<Arc<str>> = chunk.iter().map(|(_, op)| Arc::clone(op)).collect();
-        frames.push(ch(*n, topic, epoch, place, None, &ops));
-    }
-    frames
 }
 
 /// The frames of an HTTP snapshot of topics: for each, what a subscription from its place would begin with.

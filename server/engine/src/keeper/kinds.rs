@@ -107,6 +107,14 @@ impl KindBook {
         version.parse().ok().filter(|_| self.counter.is_none() && self.is_listed())
     }
 
+    /// Whether we hold a newer version of an object than a list does: the storage went back.
+    fn is_newer_than(&self, object: &Admitted) -> bool {
+        let Ok(version) = object.version.parse::<u64>() else { return false };
+        self.topic.read(|log| {
+            log.get(&object.key.to_string()).is_some_and(|entry| entry.version > version)
+        })
+    }
+
     /// Whether the topic holds exactly this already.
     fn holds(&self, key: &str, full: &str) -> bool {
         self.topic.read(|log| log.get(key).is_some_and(|entry| &*entry.value.full == full))
@@ -125,9 +133,9 @@ impl Keeper {
         let Some(book) = self.kinds.get_mut(&kind) else { return };
         let known = book.is_listed();
         let head = book.topic.read(domain::log::KeyLog::head);
-        let rewound = known
-            && book.counter.is_none()
-            && version.parse::<u64>().is_ok_and(|version| version < head);
+        let went_back = version.parse::<u64>().is_ok_and(|version| version < head)
+            || objects.iter().any(|object| book.is_newer_than(object));
+        let rewound = known && book.counter.is_none() && went_back;
         if rewound {
             book.rewinds += 1;
             book.begin_epoch(epoch(
@@ -179,7 +187,7 @@ impl Keeper {
         let stamp = stamp.published_now();
         let payload = Payload::object(
             uid.as_str().into(),
-            Meta { key: key.clone(), row, references },
+            Meta { key: key.clone(), row: Arc::new(row), references },
             full.into(),
             stamp,
         );

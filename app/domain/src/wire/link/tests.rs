@@ -1,3 +1,5 @@
+//! The link under all that can happen to it.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -27,6 +29,7 @@ fn ping(head: u64) -> Input {
         ts: 1,
         heads: vec![(TOPIC.into(), head.to_string(), "live".into(), None)],
         token: None,
+        n: None,
     })
 }
 
@@ -38,11 +41,13 @@ fn snapshot(version: u64) -> [Input; 2] {
     let items =
         vec![Item { k: "default/a".into(), uid: None, v: version, o: json!({"x": version}) }];
     [
-        frame(ServerFrame::Snapshot { topic: TOPIC.into(), items, done: 1, total: 1 }),
+        frame(ServerFrame::Snapshot { topic: TOPIC.into(), items, done: 1, total: 1, at: None }),
         frame(ServerFrame::Synced {
             topic: TOPIC.into(),
             at: at(version),
             recovered: Recovered::None,
+            n: None,
+            total: None,
         }),
     ]
 }
@@ -177,8 +182,16 @@ fn a_head_ahead_of_us_is_a_loss_that_is_counted_and_mended() {
 #[test]
 fn a_missing_frame_number_is_a_loss() {
     let mut link = live();
-    let ch =
-        |n| frame(ServerFrame::Ch { n, topic: TOPIC.into(), at: at(5 + n), ms: vec![], b: vec![] });
+    let ch = |n| {
+        frame(ServerFrame::Ch {
+            n,
+            topic: TOPIC.into(),
+            at: at(5 + n),
+            from: 0,
+            ms: vec![],
+            b: vec![],
+        })
+    };
     assert!(link.step(2000, 0, ch(1)).is_empty());
     assert!(!link.step(2000, 0, ch(3)).is_empty());
     assert_eq!(link.status(2000).lost, 1);
@@ -210,6 +223,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             n,
             topic: TOPIC.into(),
             at: at(v),
+            from: 0,
             ms: vec![],
             b: vec![]
         })),

@@ -1,0 +1,90 @@
+//! `hnp demo`: the whole product on embedded parts.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use domain::topic::FabricId;
+use engine::{cluster::kubeconfig, fabric};
+use tokio::net::TcpListener;
+
+use super::{
+    Failure, Outcome, configure, runtime,
+    serve::{Served, serve},
+    sim::{Liveliness, start, write_kubeconfig},
+};
+use crate::{config::Flags, run::House, telemetry};
+
+/// Most fabrics that one demo starts.
+const MOST_FABRICS: u32 = 100;
+
+/// Arguments of `hnp demo`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  hnp demo\n  hnp demo --fabrics 3 --seed 42\n  hnp demo --scale large --churn 200\n  kubectl --kubeconfig data/demo.kubeconfig get switches")]
+pub(super) struct Args {
+    /// Number of fabrics: `demo`, `demo-2`, …
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_FABRICS)))]
+    fabrics: u32,
+    #[command(flatten)]
+    liveliness: Liveliness,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Where data lies; the demo's own is in its folder `demo`
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+}
+
+pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+    let flags = Flags { file, listen: args.listen.clone(), data_dir: args.data_dir.clone() };
+    let (config, _) = configure(&flags)?;
+    telemetry::init(&config.log, config.log_format);
+    let work = async {
+        let mut house = House::default();
+        fresh_folder(&config.data_dir.join("demo"))?;
+        let contexts = clusters(&mut house, &args).await?;
+        let path = config.data_dir.join("demo.kubeconfig");
+        write_kubeconfig(&path, &contexts)?;
+        let mut fabrics = Vec::new();
+        for context in &contexts {
+            let target = kubeconfig::target(&path, Some(&context.name)).await?;
+            fabrics.push(fabric::Plan::new(FabricId::from_context(&context.name), target));
+        }
+        let greeting = greeting(&path, args.fabrics);
+        serve(Served { config, fabrics, greeting }, house).await
+    };
+    runtime()?.block_on(work).map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it")).map(|()| 0)
+}
+
+async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::ContextEntry>> {
+    let mut contexts = Vec::new();
+    for number in 1..=args.fabrics {
+        let name = if number == 1 { "demo".to_owned() } else { format!("demo-{number}") };
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("could not open a port for an embedded API server")?;
+        let seed = args.liveliness.seed().wrapping_add(u64::from(number) - 1);
+        contexts.push(start(house, listener, &name, args.liveliness, seed)?);
+    }
+    Ok(contexts)
+}
+
+/// The demo starts anew each time; a mark keeps `hnp serve` away from its data.
+fn fresh_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.join("demo-only").exists() {
+        std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+    std::fs::write(folder.join("demo-only"), "Made by `hnp demo`, which clears this folder each time it starts.\n").with_context(|| format!("could not write to {}", folder.display()))
+}
+
+fn greeting(path: &Path, fabrics: u32) -> String {
+    let path = path.display();
+    let mut text = String::new();
+    let _ = write!(text, "\n\n  {fabrics} demo fabric{} in embedded API servers; no accounts yet, this machine only\n", if fabrics == 1 { "" } else { "s" });
+    let _ = write!(text, "  try: kubectl --kubeconfig {path} get switches\n");
+    let _ = write!(text, "       kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'\n");
+    let _ = write!(text, "       hnp watch --kubeconfig {path} --for 30s\n  Ctrl-C stops it\n");
+    text
+}

@@ -1,0 +1,174 @@
+//! `hnp serve`, and how any command serves the console.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use domain::topic::FabricId;
+use engine::{cluster::kubeconfig, fabric, hub::Hub};
+use leptos::config::LeptosOptions;
+use tokio::net::TcpListener;
+
+use super::{Failure, Outcome, configure, runtime};
+use crate::{
+    config::{Config, Flags, Sources},
+    run::{House, asked_to_stop},
+    telemetry,
+    web::{self, Front, guard::Guard},
+};
+
+/// Arguments of `hnp serve`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  hnp serve --kubeconfig ~/.kube/config\n  hnp serve --kubeconfig prod.yaml --name prod --listen 127.0.0.1:8080\n  hnp serve --print-config")]
+pub(super) struct Args {
+    /// Watch the current context of this kubeconfig
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context to use instead of the current one
+    #[arg(long, requires = "kubeconfig")]
+    context: Option<String>,
+    /// Name of the fabric (default: the context's)
+    #[arg(long, requires = "kubeconfig")]
+    name: Option<String>,
+    /// Where to listen (loopback only, until there are accounts)
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Where data lies
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Print the configuration and where each value came from, and end
+    #[arg(long)]
+    print_config: bool,
+}
+
+pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+    let flags = Flags { file, listen: args.listen, data_dir: args.data_dir };
+    let (config, sources) = configure(&flags)?;
+    if args.print_config {
+        print(&sources);
+        return Ok(0);
+    }
+    telemetry::init(&config.log, config.log_format);
+    if config.data_dir.join("demo-only").exists() {
+        let error = anyhow::anyhow!("{} is the demo's data", config.data_dir.display());
+        return Err(Failure::new(error, "choose another `--data-dir`; the demo's is made anew each time"));
+    }
+    runtime()?.block_on(async {
+        let fabrics = match &args.kubeconfig {
+            Some(path) => {
+                let target = kubeconfig::target(path, args.context.as_deref()).await;
+                let target = target.map_err(|error| Failure::new(error, "mend the kubeconfig, or choose another `--context`").with_code(2))?;
+                let name = args.name.as_deref().unwrap_or(&target.context);
+                let id = if args.name.is_some() { name.parse::<FabricId>().map_err(|error| Failure::new(error, "choose another `--name`").with_code(2))? } else { FabricId::from_context(name) };
+                vec![fabric::Plan::new(id, target)]
+            }
+            None => Vec::new(),
+        };
+        let served = Served { config, fabrics, greeting: String::new() };
+        serve(served, House::default()).await.map_err(|error| Failure::new(error, "see the log above")).map(|()| 0)
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print(sources: &Sources) {
+    for (key, sourced) in sources {
+        println!("{key} = {:?}  # {}", sourced.value, sourced.place);
+    }
+}
+
+/// What is to be served.
+pub(super) struct Served {
+    pub(super) config: Config,
+    pub(super) fabrics: Vec<fabric::Plan>,
+    /// Printed once it serves, after the address.
+    pub(super) greeting: String,
+}
+
+/// Serves until asked to stop.
+pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
+    let Served { config, fabrics, greeting } = served;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("could not listen on {}", config.listen))?;
+    let mut house = house;
+    let (address, front) = open(&config, &listener, &house)?;
+    for plan in fabrics {
+        fabric::start(plan, &front.hub, &process_epoch(), &house.tracker(), &house.cancel());
+    }
+    house.add("signals", asked_to_stop);
+    let router = web::router(front);
+    house.add("http", move |cancel| async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(Quick(listener), service).with_graceful_shutdown(async move { cancel.cancelled().await }).await.context("the listener failed")
+    });
+    announce(&format!("http://{address}"), &greeting);
+    house.run().await
+}
+
+#[expect(clippy::print_stdout, reason = "the address is what people wait for")]
+fn announce(url: &str, greeting: &str) {
+    println!("HNP serves at {url}{greeting}");
+}
+
+/// A front desk on a listener, without fabrics yet.
+pub fn open(config: &Config, listener: &TcpListener, house: &House) -> anyhow::Result<(SocketAddr, Front)> {
+    let address = listener.local_addr().context("could not read the listener's address")?;
+    let site = site(config);
+    let hash = site.join("hash.txt");
+    let options = LeptosOptions::builder()
+        .output_name("hnp")
+        .site_root(site.display().to_string())
+        .site_pkg_dir("pkg")
+        .site_addr(address)
+        .hash_file(hash.display().to_string())
+        .hash_files(hash.exists())
+        .build();
+    if !hash.exists() {
+        tracing::warn!(site = %site.display(), "the client's files are not there: pages are shown but do not wake up; build them with `make client`");
+    }
+    let front = Front {
+        hub: Arc::new(Hub::new()),
+        guard: Arc::new(Guard::new(address, config.public_url.as_deref(), &config.allowed_origins)),
+        doorman: Arc::default(),
+        limits: config.limits,
+        options,
+        cancel: house.cancel(),
+        tracker: house.tracker(),
+    };
+    Ok((address, front))
+}
+
+/// Where the client's files lie: as configured, else beside the executable, else where the build puts them.
+fn site(config: &Config) -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("site"))).filter(|site| site.exists());
+    config.site.clone().or(beside).unwrap_or_else(|| PathBuf::from("target/site"))
+}
+
+/// Names this process: the epoch of what has no number of a cluster's.
+pub fn process_epoch() -> String {
+    let mut id = [0_u8; 6];
+    rand::fill(&mut id);
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A listener whose sockets send at once and keep little in the kernel: what waits, waits where it can be folded.
+struct Quick(TcpListener);
+
+/// Send buffer of a socket, in bytes (the kernel doubles it).
+const SEND_BUFFER: usize = 64 * 1024;
+
+impl axum::serve::Listener for Quick {
+    type Io = tokio::net::TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
+        let socket = socket2::SockRef::from(&stream);
+        // Without these it still works, only less evenly.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_send_buffer_size(SEND_BUFFER);
+        (stream, address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}

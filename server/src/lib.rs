@@ -1,0 +1,10 @@
+//! The front desk: configuration, the command line, pages, the live link and probes.
+//!
+//! Invariant: nothing here watches a cluster or decides about a change; that is the engine's work.
+
+pub mod backend;
+pub mod cli;
+pub mod config;
+pub mod run;
+pub mod telemetry;
+pub mod web;

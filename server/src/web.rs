@@ -1,0 +1,70 @@
+//! What is served: pages, the live link, snapshots, probes and files.
+//!
+//! Invariant: no request is answered before its `Host` (and, where it matters, its `Origin`) was checked.
+
+use std::sync::Arc;
+
+use app::backend::Backend;
+use axum::{Router, extract::FromRef, middleware, routing::get};
+use engine::hub::Hub;
+use leptos::config::LeptosOptions;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{backend::Desk, config::Limits};
+
+pub mod assets;
+pub mod guard;
+pub mod headers;
+pub mod live;
+pub mod pages;
+pub mod probes;
+pub mod snapshot;
+
+use self::{guard::Guard, live::Doorman};
+
+/// What every handler may need; cheap to clone.
+#[derive(Debug, Clone, FromRef)]
+pub struct Front {
+    /// Topics.
+    pub hub: Arc<Hub>,
+    /// What may be asked from where.
+    pub guard: Arc<Guard>,
+    /// Who counts live links.
+    pub doorman: Arc<Doorman>,
+    /// Limits of the live link.
+    pub limits: Limits,
+    /// Where the client's files lie.
+    pub options: LeptosOptions,
+    /// Ends everything.
+    pub cancel: CancellationToken,
+    /// Parent of live links.
+    pub tracker: TaskTracker,
+}
+
+impl Front {
+    /// The backend of pages.
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        Arc::new(Desk::new(Arc::clone(&self.hub)))
+    }
+}
+
+/// Everything that is served.
+pub fn router(front: Front) -> Router {
+    let probes = Router::new()
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics));
+    let live = Router::new()
+        .route("/api/v1/session", get(probes::session))
+        .route("/api/v1/live", get(live::upgrade))
+        .route("/api/v1/live/snapshot", get(snapshot::one).post(snapshot::many));
+    let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
+    Router::new()
+        .merge(probes)
+        .merge(live)
+        .merge(pages::router(&front))
+        .fallback(assets::serve)
+        .layer(middleware::from_fn(headers::harden))
+        .layer(guarded)
+        .with_state(front)
+}

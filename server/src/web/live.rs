@@ -1,0 +1,330 @@
+//! The WebSocket loop: moves texts between a socket and a session, and measures time.
+//!
+//! Invariant: nothing is decided here about topics; no wait is without a bound; a client that does not
+//! read costs its own outbox and is cut off after [`WRITE_BUDGET`].
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{
+        ConnectInfo, State,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+    },
+    http::StatusCode,
+    response::Response,
+};
+use domain::wire::{Close, PING_MS, PONG_MS, SUBPROTOCOL};
+use engine::{
+    hub::session::{Session, Verdict},
+    metrics::Metrics,
+};
+use futures::SinkExt as _;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Front, probes::problem};
+
+/// A write stuck for this long closes the link (4008).
+const WRITE_BUDGET: Duration = Duration::from_secs(15);
+/// Above 250 flushes per second, at most one per this time: changes fold meanwhile.
+const FLUSH_PAUSE: Duration = Duration::from_millis(8);
+/// What "above" means.
+const FLUSH_BUSY: Duration = Duration::from_millis(4);
+/// Frames written before the socket is listened to again.
+const FRAMES_PER_ROUND: usize = 64;
+/// Buffer of the socket's reader: clients say little, and the default is 128 KiB each.
+const READ_BUFFER: usize = 4 * 1024;
+/// Hard limit of a message; what lies between it and the configured limit gets a proper goodbye.
+const HARD_LIMIT: usize = 256 * 1024;
+/// A client must say `hello` within this time.
+const HELLO_BUDGET: Duration = Duration::from_secs(10);
+/// On shutdown clients are asked to come back within this time, each at another moment.
+const SPREAD_MS: u64 = 3_000;
+
+/// Counts live links, per address and in all.
+#[derive(Debug, Default)]
+pub struct Doorman {
+    /// A lock, held for a map operation: connections come and go in handlers.
+    inside: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// A place inside; leaving gives it back.
+#[derive(Debug)]
+pub struct Seat {
+    doorman: Arc<Doorman>,
+    address: IpAddr,
+}
+
+impl Doorman {
+    /// Lets a connection in, unless there are too many. Loopback is not counted per address.
+    pub fn enter(self: &Arc<Self>, address: IpAddr, per_address: usize, total: usize) -> Option<Seat> {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = inside.get(&address).copied().unwrap_or_default();
+        let full = inside.values().sum::<usize>() >= total || (here >= per_address && !address.is_loopback());
+        if full {
+            return None;
+        }
+        inside.insert(address, here + 1);
+        Some(Seat { doorman: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut inside = self.doorman.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = inside.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                inside.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// `GET /api/v1/live`.
+pub async fn upgrade(State(front): State<Front>, ConnectInfo(peer): ConnectInfo<SocketAddr>, upgrade: WebSocketUpgrade) -> Response {
+    let limits = front.limits;
+    let Some(seat) = front.doorman.enter(peer.ip(), limits.per_address, limits.total) else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many live links are open; close some tabs or raise `limits.total`");
+    };
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(HARD_LIMIT)
+        .max_frame_size(HARD_LIMIT)
+        .on_upgrade(move |socket| async move {
+            let metrics = &front.hub.metrics;
+            Metrics::add(&metrics.connected, 1);
+            Metrics::add(&metrics.connections, 1);
+            let work = Link::new(socket, &front).run();
+            front.tracker.track_future(work).await;
+            front.hub.metrics.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            drop(seat);
+        })
+}
+
+/// A token bucket: `rate` messages per second, twice that in a burst.
+#[derive(Debug)]
+struct Bucket {
+    rate: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn new(rate: u32) -> Self {
+        Self { rate: f64::from(rate), left: 2.0 * f64::from(rate), at: Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.rate).min(2.0 * self.rate);
+        self.at = now;
+        if self.left < 1.0 {
+            return false;
+        }
+        self.left -= 1.0;
+        true
+    }
+}
+
+/// What woke the loop.
+enum Wake {
+    Restart,
+    Heard(Option<Result<Message, axum::Error>>),
+    Mail,
+    TopicsChanged,
+    Flush,
+    Deadline,
+}
+
+struct Link {
+    socket: WebSocket,
+    session: Session,
+    front: Front,
+    bucket: Bucket,
+    /// When silence calls for a ping, or a missing answer for a close.
+    deadline: Instant,
+    awaiting_pong: bool,
+    greeted: bool,
+    pending: bool,
+    flush_at: Instant,
+}
+
+impl Link {
+    fn new(socket: WebSocket, front: &Front) -> Self {
+        let now = Instant::now();
+        Self {
+            socket,
+            session: Session::new(Arc::clone(&front.hub)),
+            bucket: Bucket::new(front.limits.rate),
+            front: front.clone(),
+            deadline: now + HELLO_BUDGET,
+            awaiting_pong: false,
+            greeted: false,
+            pending: false,
+            flush_at: now,
+        }
+    }
+
+    async fn run(mut self) {
+        let close = loop {
+            match self.wait().await {
+                Ok(Verdict::Continue) => {}
+                Ok(Verdict::Close(close)) => break Some(close),
+                Err(close) => break close,
+            }
+        };
+        if let Some(close) = close {
+            if close == Close::Slow {
+                Metrics::add(&self.front.hub.metrics.slow, 1);
+            }
+            let _ = timeout(Duration::from_secs(1), self.farewell(close)).await;
+        }
+    }
+
+    /// One round: wait, then act. An error ends the link; with a code if one can still be said.
+    async fn wait(&mut self) -> Result<Verdict, Option<Close>> {
+        let mailbox = self.session.mailbox();
+        let mut topics = self.front.hub.set_changes();
+        // Every branch only waits on something cancel-safe; the work follows.
+        let wake = tokio::select! {
+            biased;
+            () = self.front.cancel.cancelled() => Wake::Restart,
+            message = self.socket.recv() => Wake::Heard(message),
+            () = sleep_until(self.flush_at), if self.pending => Wake::Flush,
+            () = mailbox.rung(), if !self.pending => Wake::Mail,
+            _ = topics.changed() => Wake::TopicsChanged,
+            () = sleep_until(self.deadline) => Wake::Deadline,
+        };
+        let verdict = match wake {
+            Wake::Restart => {
+                let spread = rand::random_range(0..SPREAD_MS);
+                self.session.goodbye(Close::Restart, Some(spread))
+            }
+            Wake::Heard(message) => self.hear(message)?,
+            Wake::Mail => {
+                self.pending = true;
+                if Instant::now() < self.flush_at {
+                    return Ok(Verdict::Continue);
+                }
+                Verdict::Continue
+            }
+            Wake::Flush => Verdict::Continue,
+            Wake::TopicsChanged => {
+                self.session.reconcile();
+                Verdict::Continue
+            }
+            Wake::Deadline => self.deadline()?,
+        };
+        self.flush().await?;
+        Ok(verdict)
+    }
+
+    fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<Verdict, Option<Close>> {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Verdict::Continue),
+            Some(Ok(Message::Binary(_))) => return Ok(self.session.bad_frame("frames are text; this one is binary")),
+            Some(Ok(Message::Close(_))) | None => return Err(None),
+            // Too large for any goodbye, not UTF-8, or cut off.
+            Some(Err(_)) => return Err(Some(Close::TooLarge)),
+        };
+        if self.awaiting_pong || !self.greeted {
+            self.awaiting_pong = false;
+            self.deadline = self.next_ping();
+        }
+        if !self.bucket.take() {
+            return Ok(self.session.goodbye(Close::RateLimited, None));
+        }
+        if text.len() > self.front.limits.inbound_bytes {
+            return Ok(self.session.goodbye(Close::TooLarge, None));
+        }
+        self.greeted = true;
+        Ok(self.session.hear(&text))
+    }
+
+    fn deadline(&mut self) -> Result<Verdict, Option<Close>> {
+        if self.awaiting_pong || !self.greeted {
+            return Ok(self.session.goodbye(Close::NoPong, None));
+        }
+        self.session.ping();
+        self.awaiting_pong = true;
+        Ok(Verdict::Continue)
+    }
+
+    /// Writes what waits, for a round.
+    async fn flush(&mut self) -> Result<(), Option<Close>> {
+        let mut wrote = false;
+        self.pending = false;
+        for _ in 0..FRAMES_PER_ROUND {
+            let Some(text) = self.session.next() else { break };
+            self.write(Message::Text(Utf8Bytes::from(text))).await?;
+            wrote = true;
+        }
+        if !wrote {
+            return Ok(());
+        }
+        timeout(WRITE_BUDGET, self.socket.flush()).await.map_err(|_| Some(Close::Slow))?.map_err(|_| None)?;
+        let now = Instant::now();
+        let busy = now.duration_since(self.flush_at.min(now)) < FLUSH_BUSY;
+        self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
+        // More may wait than one round writes.
+        self.pending = self.session.mailbox().n_waiting() > 0;
+        self.deadline = if self.awaiting_pong { now + Duration::from_millis(PONG_MS) } else { self.next_ping() };
+        Ok(())
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), Option<Close>> {
+        match timeout(WRITE_BUDGET, self.socket.feed(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(None),
+            Err(_) => Err(Some(Close::Slow)),
+        }
+    }
+
+    async fn farewell(&mut self, close: Close) {
+        while let Some(text) = self.session.next() {
+            if self.socket.feed(Message::Text(Utf8Bytes::from(text))).await.is_err() {
+                return;
+            }
+        }
+        let frame = CloseFrame { code: close.code(), reason: Utf8Bytes::from_static(close.reason()) };
+        let _ = self.socket.send(Message::Close(Some(frame))).await;
+    }
+
+    /// When silence calls for a ping: 10 s ± 20 %, so that clients do not beat in step.
+    fn next_ping(&self) -> Instant {
+        Instant::now() + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_twice_the_rate_passes_and_no_more() {
+        let mut bucket = Bucket::new(20);
+        assert_eq!((0..100).filter(|_| bucket.take()).count(), 40);
+    }
+
+    #[test]
+    fn the_house_fills_up_and_empties() {
+        let doorman = Arc::new(Doorman::default());
+        let far: IpAddr = "192.0.2.1".parse().unwrap();
+        let near: IpAddr = "127.0.0.1".parse().unwrap();
+        let seats: Vec<_> = (0..2).map(|_| doorman.enter(far, 2, 4).unwrap()).collect();
+        assert!(doorman.enter(far, 2, 4).is_none(), "per address");
+        let near_seats: Vec<_> = (0..2).map(|_| doorman.enter(near, 1, 4).unwrap()).collect();
+        assert!(doorman.enter(near, 1, 4).is_none(), "in all");
+        drop(seats);
+        drop(near_seats);
+        assert!(doorman.enter(far, 2, 4).is_some());
+    }
+}
