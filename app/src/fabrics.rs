@@ -4,7 +4,10 @@
 //!
 //! Invariant: what was not observed is absent; nothing here fills in a zero.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Once},
+};
 
 use domain::{
     kind::Kind,
@@ -107,6 +110,10 @@ pub struct Fabrics {
     live: Live,
     topics: Topics,
     read: Resource<Result<Overview, ApiError>>,
+    /// Several parts of the frame wait for the same word, on the server on several threads at once.
+    /// Seeding once, before any of them reads, keeps what they built from being thrown away while it
+    /// is written out.
+    seeded: StoredValue<Arc<Once>>,
 }
 
 impl Fabrics {
@@ -114,7 +121,7 @@ impl Fabrics {
     pub fn provide(live: Live) -> Self {
         let read = Resource::new_blocking(|| (), |()| read_frame());
         let topics = live.follow_all(Want::rows(STATES));
-        let fabrics = Self { live, topics, read };
+        let fabrics = Self { live, topics, read, seeded: StoredValue::new(Arc::new(Once::new())) };
         provide_context(fabrics);
         fabrics
     }
@@ -130,9 +137,11 @@ impl Fabrics {
     /// Waits for the server's first word and seeds the link with it. Returns when it was said, Unix milliseconds.
     pub async fn ready(self) -> Result<i64, ApiError> {
         let overview = self.read.await?;
-        for summary in &overview.fabrics {
-            seed(self.live, summary);
-        }
+        self.seeded.get_value().call_once(|| {
+            for summary in &overview.fabrics {
+                seed(self.live, summary);
+            }
+        });
         Ok(overview.now_ms)
     }
 

@@ -215,6 +215,12 @@ impl Feeds {
         for (fabric, part) in parts {
             self.live.seed_feed(&TopicName::Feed(fabric.clone()), part.at.clone());
         }
+        // Telling readers of what they know would, on the server, throw away what is being written out.
+        if self.held.with_untracked(|feeds| {
+            parts.iter().all(|(fabric, part)| is_held(feeds.get(fabric), part))
+        }) {
+            return;
+        }
         self.held.update(|feeds| {
             for (fabric, part) in parts {
                 let feed = feeds.entry(fabric.clone()).or_default();
@@ -230,6 +236,16 @@ impl Feeds {
     pub fn all(self) -> ReadSignal<BTreeMap<FabricId, Feed>> {
         self.held.read_only()
     }
+}
+
+/// Whether a feed holds all of a part already.
+fn is_held(feed: Option<&Feed>, part: &FeedPart) -> bool {
+    let holds = |feed: &Feed, event: &Event| {
+        event.id.parse().is_ok_and(|position: u64| feed.events.contains_key(&position))
+    };
+    feed.is_some_and(|feed| {
+        feed.since.is_some() && part.events.iter().all(|event| holds(feed, event))
+    })
 }
 
 /// The fabric of a feed's topic.

@@ -13,11 +13,11 @@ use leptos::prelude::*;
 
 use crate::{
     fabrics::{Fabrics, Known},
-    feeds::{Feeds, time_ms},
+    feeds::{Feed, Feeds, time_ms},
     live::Live,
     ui::{
         facts::{Fact, Facts},
-        moment::{age, clock, seconds_until},
+        moment::{ago, clock, seconds_until},
         status::{Status as StatusWord, Tone},
         text::printable,
     },
@@ -156,11 +156,8 @@ fn link_facts(status: &Status, pixel_ms: Option<u64>, now: i64) -> Vec<Fact> {
     let ms = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
     let mut facts = vec![Fact::text("Link", Form::Text, face(Some(status), now).text)];
     facts.extend(status.stale_since.map(|at| Fact::text("Stale since", Form::Text, clock(ms(at)))));
-    facts.extend(
-        status
-            .last_frame
-            .map(|at| Fact::text("Last word", Form::Text, format!("{} ago", age(now - ms(at))))),
-    );
+    facts
+        .extend(status.last_frame.map(|at| Fact::text("Last word", Form::Text, ago(now - ms(at)))));
     facts.extend(pixel_ms.map(|ms| Fact::text("Event to screen", Form::Text, format!("{ms} ms"))));
     facts.push(Fact::text("Changes", Form::Number, status.changes.to_string()));
     facts.push(Fact::text("Resumes", Form::Number, status.resumes.to_string()));
@@ -172,9 +169,10 @@ fn link_facts(status: &Status, pixel_ms: Option<u64>, now: i64) -> Vec<Fact> {
 fn FabricRows() -> impl IntoView {
     let (fabrics, feeds, live) = (Fabrics::expect(), Feeds::expect().all(), Live::expect());
     let last = move |id: &domain::topic::FabricId| {
-        let at =
-            feeds.with(|feeds| feeds.get(id)?.newest().next().and_then(|event| time_ms(event)))?;
-        Some(format!("last event {} ago", age(live.now().get()? - at)))
+        let now = live.now().get()?;
+        let newest = |feed: &Feed| feed.newest().next().and_then(|event| time_ms(event));
+        let at = feeds.with(|feeds| feeds.get(id).and_then(newest))?;
+        Some(format!("last event {}", ago(now - at)))
     };
     let row = move |id: domain::topic::FabricId| {
         let (known, name) = (fabrics.watch(id.clone()), id.to_string());

@@ -271,7 +271,9 @@ impl Store {
         let followed = self.asked.contains_key(topic)
             || (self.link.ledger(topic).is_some()
                 && self.asked.values().any(|want| covers(want, &Want::rows(topic))));
-        if followed {
+        // A page and its frame may both tell of one topic; the newer word stays, and nobody is woken for an old one.
+        let known = self.link.ledger(topic).and_then(Ledger::at);
+        if followed || known.is_some_and(|known| known.0 == at.0 && known.1 >= at.1) {
             return News::default();
         }
         let ledger = Ledger::seeded(at, items);

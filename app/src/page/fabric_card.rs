@@ -86,7 +86,7 @@ fn Reasons(state: FabricState, now: Signal<i64>) -> impl IntoView {
         <p class="fabric-address">{address}</p>
         {reason.map(|reason| view! { <p class="reason">{reason}</p> })}
         {next_try.map(|_| view! { <p class="muted">{next}</p> })}
-        {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now/>" ago"</p> })}
+        {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now sentence=true/></p> })}
     }
 }
 

@@ -60,8 +60,9 @@ fn merged<'a>(
 fn Change(event: Arc<Event>, now: Signal<i64>) -> impl IntoView {
     let data = &event.data;
     let by = data.manager.as_deref().map(|manager| view! { <span class="muted">"by "<span class="mono">{printable(manager).into_owned()}</span></span> });
-    let at = time_ms(&event)
-        .map(|at| view! { <span class="muted"><Age at=Signal::stored(at) now/>" ago"</span> });
+    let at = time_ms(&event).map(
+        |at| view! { <span class="muted"><Age at=Signal::stored(at) now sentence=true/></span> },
+    );
     let gap =
         data.after_gap.then(|| view! { <span class="muted">"found after an interruption"</span> });
     view! {

@@ -43,6 +43,11 @@ pub fn age(ms: i64) -> String {
     }
 }
 
+/// How long ago something was: `just now`, `12 s ago`.
+pub fn ago(ms: i64) -> String {
+    if ms < SECOND { "just now".to_owned() } else { format!("{} ago", age(ms)) }
+}
+
 /// Whole seconds until a time, at least 0, for "next try in 3 s".
 pub fn seconds_until(at: i64, now: i64) -> i64 {
     (at.saturating_sub(now).max(0) + SECOND - 1) / SECOND
@@ -57,10 +62,14 @@ pub fn Age(
     /// What time it is, Unix milliseconds.
     #[prop(into)]
     now: Signal<i64>,
+    /// Whether it stands in a sentence: `12 s ago`.
+    #[prop(optional)]
+    sentence: bool,
 ) -> impl IntoView {
+    let words = if sentence { ago } else { age };
     view! {
         <time datetime=move || rfc3339(at.get()) title=move || day_and_clock(at.get())>
-            {move || age(now.get().saturating_sub(at.get()))}
+            {move || words(now.get().saturating_sub(at.get()))}
         </time>
     }
 }
@@ -94,6 +103,12 @@ mod tests {
         ] {
             assert_eq!(age(ms), expected, "{ms}");
         }
+    }
+
+    #[test]
+    fn what_has_just_happened_was_not_now_ago() {
+        assert_eq!(ago(0), "just now");
+        assert_eq!(ago(2_000), "2 s ago");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Texts that want to be more than text, and the rules that hold for every page.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use app::{
     api::ApiError,
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     fake::{self, World},
     html::{tags, text},
-    render::page,
+    render::{page, pages},
 };
 
 const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{1b}[31m\u{202e}";
@@ -140,6 +140,17 @@ fn every_page_has_one_heading_and_a_title_in_every_state() {
                 "{route}: {}",
                 text(&html)
             );
+        }
+    }
+}
+
+#[test]
+fn pages_are_whole_when_many_are_written_at_once() {
+    let backend = fake::connected().backend();
+    for route in ROUTES {
+        let alone = text(&page(route, Arc::clone(&backend)).html);
+        for rendered in pages(route, &backend, 24) {
+            assert_eq!(text(&rendered.html), alone, "{route}");
         }
     }
 }

@@ -41,6 +41,25 @@ pub(crate) fn page(path: &str, backend: Arc<dyn Backend>) -> Rendered {
     local.block_on(&runtime, render(path.to_owned(), backend))
 }
 
+/// Renders a page many times at once, on several threads, as a busy server does.
+pub(crate) fn pages(path: &str, backend: &Arc<dyn Backend>, times: usize) -> Vec<Rendered> {
+    let _ = any_spawner::Executor::init_tokio();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let under_way: Vec<_> =
+        (0..times).map(|_| runtime.spawn(render(path.to_owned(), Arc::clone(backend)))).collect();
+    runtime.block_on(async {
+        let mut done = Vec::new();
+        for task in under_way {
+            done.push(tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap());
+        }
+        done
+    })
+}
+
+/// How long a page may take on a loaded machine.
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+
 async fn render(path: String, backend: Arc<dyn Backend>) -> Rendered {
     let status = Arc::new(AtomicU16::new(200));
     let (meta, output) = ServerMetaContext::new();
