@@ -29,13 +29,22 @@ const WITHOUT_WEBHOOK: [Kind; 1] = [Kind::SwitchGroup];
 
 impl Admission {
     /// Rewrites an object, or refuses it.
-    pub(crate) fn admit(self, resource: &Resource, namespace: &str, object: &mut Value) -> Result<(), Status> {
+    pub(crate) fn admit(
+        self,
+        resource: &Resource,
+        namespace: &str,
+        object: &mut Value,
+    ) -> Result<(), Status> {
         let kind = Kind::ALL.iter().copied().find(|kind| ResourceId::from(*kind) == resource.id);
         match (self, kind) {
-            (Self::Hedgehog, Some(kind)) if kind.is_primary() && !WITHOUT_WEBHOOK.contains(&kind) => {
+            (Self::Hedgehog, Some(kind))
+                if kind.is_primary() && !WITHOUT_WEBHOOK.contains(&kind) =>
+            {
                 if namespace != "default" {
                     let webhook = format!("v{}.kb.io", kind.about().name.to_lowercase());
-                    let message = format!("admission webhook {webhook:?} denied the request: namespace must be default");
+                    let message = format!(
+                        "admission webhook {webhook:?} denied the request: namespace must be default"
+                    );
                     return Err(Status::new(Reason::Forbidden, message));
                 }
                 if let Some(spec) = object.get_mut("spec") {
@@ -62,21 +71,31 @@ mod tests {
     #[test]
     fn a_vpc_comes_back_in_normal_form_with_its_labels() {
         let vpc = json!({"apiVersion": "vpc.githedgehog.com/v1beta1", "kind": "VPC",
-            "metadata": {"namespace": "default", "name": "vpc-1", "labels": {"mine": "x", "fabric.githedgehog.com/old": "y"}},
-            "spec": {"subnets": {
-                "a": {"subnet": "10.0.1.0/24", "vlan": 1001, "dhcp": {"enable": true}},
-                "b": {"subnet": "10.0.2.0/24", "vlan": 1002, "dhcp": {"range": {"start": "10.0.2.9"}}},
-            }}});
+        "metadata": {"namespace": "default", "name": "vpc-1", "labels": {"mine": "x", "fabric.githedgehog.com/old": "y"}},
+        "spec": {"subnets": {
+            "a": {"subnet": "10.0.1.0/24", "vlan": 1001, "dhcp": {"enable": true}},
+            "b": {"subnet": "10.0.2.0/24", "vlan": 1002, "dhcp": {"range": {"start": "10.0.2.9"}}},
+        }}});
         let cluster = cluster();
         let stored = cluster.apply(vpc).unwrap();
-        assert_eq!(stored["metadata"]["labels"], json!({"mine": "x",
-            "fabric.githedgehog.com/ipv4ns": "default", "fabric.githedgehog.com/vlanns": "default"}));
+        assert_eq!(
+            stored["metadata"]["labels"],
+            json!({"mine": "x",
+            "fabric.githedgehog.com/ipv4ns": "default", "fabric.githedgehog.com/vlanns": "default"})
+        );
         let subnets = &stored["spec"]["subnets"];
         assert_eq!(subnets["a"]["gateway"], "10.0.1.1");
-        assert_eq!(subnets["a"]["dhcp"]["range"], json!({"start": "10.0.1.2", "end": "10.0.1.255"}));
+        assert_eq!(
+            subnets["a"]["dhcp"]["range"],
+            json!({"start": "10.0.1.2", "end": "10.0.1.255"})
+        );
         assert!(subnets["b"]["dhcp"].get("range").is_none(), "{subnets}");
         let version = stored["metadata"]["resourceVersion"].clone();
-        assert_eq!(cluster.apply(stored).unwrap()["metadata"]["resourceVersion"], version, "once is enough");
+        assert_eq!(
+            cluster.apply(stored).unwrap()["metadata"]["resourceVersion"],
+            version,
+            "once is enough"
+        );
     }
 
     #[test]
@@ -97,8 +116,10 @@ mod tests {
         let cluster = cluster();
         let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}});
         cluster.apply(space).unwrap();
-        let object = |kind: &str| json!({"apiVersion": "wiring.githedgehog.com/v1beta1", "kind": kind,
-            "metadata": {"namespace": "other", "name": "x"}, "spec": {}});
+        let object = |kind: &str| {
+            json!({"apiVersion": "wiring.githedgehog.com/v1beta1", "kind": kind,
+            "metadata": {"namespace": "other", "name": "x"}, "spec": {}})
+        };
         assert_eq!(cluster.apply(object("Server")).unwrap_err().reason, Reason::Forbidden);
         cluster.apply(object("SwitchGroup")).unwrap();
     }

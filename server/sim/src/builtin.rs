@@ -14,7 +14,8 @@ const APIEXTENSIONS: &str = "apiextensions.k8s.io";
 /// Group of access reviews.
 const AUTHORIZATION: &str = "authorization.k8s.io";
 /// Namespaces that exist from the start; `kube-system` carries the identity of the cluster.
-pub(crate) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+pub(crate) const NAMESPACES: [&str; 4] =
+    ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Id of the namespaces.
 pub(crate) fn namespaces() -> ResourceId {
@@ -145,7 +146,8 @@ fn open() -> Value {
 }
 
 fn configmap() -> Value {
-    let texts = json!({"type": "object", "nullable": true, "additionalProperties": {"type": "string"}});
+    let texts =
+        json!({"type": "object", "nullable": true, "additionalProperties": {"type": "string"}});
     json!({"type": "object", "description": "ConfigMap holds configuration data.", "properties": {
         "data": texts, "binaryData": texts, "immutable": {"type": "boolean"},
     }})

@@ -93,7 +93,9 @@ impl Cluster {
         let writer = Writer::internal(&self.inner.options.manager);
         let mut core = self.core();
         let resource = core.resource_of(&object)?;
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         let live = core.store.get(&resource.id, &namespace, &name).cloned();
         let written = match live {
@@ -104,7 +106,8 @@ impl Cluster {
                     metadata.insert("resourceVersion".to_owned(), live.revision.to_string().into());
                     metadata.remove("uid");
                 }
-                let target = Target { resource: &resource, namespace: &namespace, name: &name, status };
+                let target =
+                    Target { resource: &resource, namespace: &namespace, name: &name, status };
                 core.change(target, Change::Replace(object), &writer)?
             }
         };
@@ -112,16 +115,35 @@ impl Cluster {
     }
 
     /// Lays a merge patch over an object, status excepted.
-    pub fn patch_merge(&self, kind: Kind, namespace: &str, name: &str, patch: Value) -> Result<Value, Status> {
+    pub fn patch_merge(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<Value, Status> {
         self.patch(kind, namespace, name, patch, false)
     }
 
     /// Lays a merge patch over the status of an object; `patch` is `{"status": ..}`.
-    pub fn patch_status(&self, kind: Kind, namespace: &str, name: &str, patch: Value) -> Result<Value, Status> {
+    pub fn patch_status(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<Value, Status> {
         self.patch(kind, namespace, name, patch, true)
     }
 
-    fn patch(&self, kind: Kind, namespace: &str, name: &str, patch: Value, status: bool) -> Result<Value, Status> {
+    fn patch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+        status: bool,
+    ) -> Result<Value, Status> {
         let writer = Writer::internal(&self.inner.options.manager);
         let mut core = self.core();
         let resource = served(&core, kind, name)?;
@@ -177,7 +199,9 @@ impl Cluster {
                 self.cut(End::Abrupt);
             }
             Fault::Replay { resource } => {
-                self.inner.replays.send_modify(|counts| *counts.entry(resource.clone()).or_default() += 1);
+                self.inner
+                    .replays
+                    .send_modify(|counts| *counts.entry(resource.clone()).or_default() += 1);
                 self.core().store.nudge(resource);
             }
             Fault::ChangeIdentity { seed } => {

@@ -78,12 +78,20 @@ impl Core {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         self.registry.of_object(api_version, kind).cloned().ok_or_else(|| {
-            Status::new(Reason::NotFound, format!("no matches for kind {kind:?} in version {api_version:?}"))
+            Status::new(
+                Reason::NotFound,
+                format!("no matches for kind {kind:?} in version {api_version:?}"),
+            )
         })
     }
 
     /// An object as it is served.
-    pub(crate) fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Stored>, Status> {
+    pub(crate) fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Stored>, Status> {
         let found = self.store.get(&resource.id, namespace, name);
         found.cloned().ok_or_else(|| Status::not_found(&resource.id, name))
     }
@@ -108,7 +116,8 @@ impl Core {
     pub(crate) fn suffix(&mut self) -> String {
         /// Without vowels and look-alikes.
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let pick = |random: &mut ChaCha8Rng| ALPHABET.get(random.random_range(0..ALPHABET.len())).copied();
+        let pick =
+            |random: &mut ChaCha8Rng| ALPHABET.get(random.random_range(0..ALPHABET.len())).copied();
         (0..5).filter_map(|_| pick(&mut self.random)).map(char::from).collect()
     }
 
@@ -124,7 +133,8 @@ impl Core {
             metadata.retain(|key, _| matches!(key.as_str(), "name" | "labels" | "annotations"));
         }
         self.graveyard.insert(id.clone(), definition);
-        self.delete(&definitions, "", &id.to_string(), &Writer::internal("sim-fault"), &Value::Null).map(drop)
+        self.delete(&definitions, "", &id.to_string(), &Writer::internal("sim-fault"), &Value::Null)
+            .map(drop)
     }
 
     /// Brings a definition back.
@@ -144,7 +154,8 @@ impl Core {
     pub(crate) fn reread_definitions(&mut self) {
         let mut registry = Registry::default();
         let stored = self.store.list(&builtin::definitions(), "");
-        let custom = stored.iter().filter_map(|stored| Resource::from_crd(&parse(stored).ok()?).ok());
+        let custom =
+            stored.iter().filter_map(|stored| Resource::from_crd(&parse(stored).ok()?).ok());
         for resource in builtin::resources().chain(custom) {
             registry.add(resource);
         }
@@ -154,6 +165,7 @@ impl Core {
 
 /// A stored object as a value.
 pub(crate) fn parse(stored: &Stored) -> Result<Value, Status> {
-    serde_json::from_slice(&stored.bytes)
-        .map_err(|cause| Status::new(Reason::InternalError, format!("stored object does not parse: {cause}")))
+    serde_json::from_slice(&stored.bytes).map_err(|cause| {
+        Status::new(Reason::InternalError, format!("stored object does not parse: {cause}"))
+    })
 }

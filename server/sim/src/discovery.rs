@@ -16,7 +16,11 @@ pub(crate) fn version() -> Value {
 
 /// Whether the client takes one document for all groups.
 pub(crate) fn wants_aggregated(accept: &str) -> bool {
-    accept.split(',').any(|part| part.contains("as=APIGroupDiscoveryList") && part.contains("v=v2") && !part.contains("v=v2beta1"))
+    accept.split(',').any(|part| {
+        part.contains("as=APIGroupDiscoveryList")
+            && part.contains("v=v2")
+            && !part.contains("v=v2beta1")
+    })
 }
 
 /// `/api`.
@@ -27,7 +31,10 @@ pub(crate) fn core() -> Value {
 /// `/apis`.
 pub(crate) fn groups(registry: &Registry) -> Value {
     let groups = registry.groups();
-    let groups = groups.iter().filter(|(group, _)| !group.is_empty()).map(|(group, versions)| about(group, versions));
+    let groups = groups
+        .iter()
+        .filter(|(group, _)| !group.is_empty())
+        .map(|(group, versions)| about(group, versions));
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.collect::<Value>()})
 }
 
@@ -40,7 +47,8 @@ pub(crate) fn group(registry: &Registry, group: &str) -> Option<Value> {
 }
 
 fn about(group: &str, versions: &[&str]) -> Value {
-    let version = |version: &&str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let version =
+        |version: &&str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
     let list: Vec<_> = versions.iter().map(version).collect();
     let preferred = list.last().cloned().unwrap_or_default();
     json!({"name": group, "versions": list, "preferredVersion": preferred})
@@ -48,9 +56,12 @@ fn about(group: &str, versions: &[&str]) -> Value {
 
 /// `/api/v1` and `/apis/{group}/{version}`.
 pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
-    let found = registry.all().filter(|resource| resource.id.group() == group && resource.version == version);
+    let found = registry
+        .all()
+        .filter(|resource| resource.id.group() == group && resource.version == version);
     let list: Vec<Value> = found.flat_map(|resource| rows(resource)).collect();
-    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let group_version =
+        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!list.is_empty())
         .then(|| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}))
 }
@@ -79,7 +90,7 @@ fn rows(resource: &Resource) -> Vec<Value> {
 
 /// `/api` as one document.
 pub(crate) fn aggregated_core(registry: &Registry) -> Value {
-    aggregated(registry, |group| group.is_empty())
+    aggregated(registry, str::is_empty)
 }
 
 /// `/apis` as one document.
@@ -104,7 +115,8 @@ fn aggregated(registry: &Registry, wanted: fn(&str) -> bool) -> Value {
 }
 
 fn entry(resource: &Resource) -> Value {
-    let kind = json!({"group": resource.id.group(), "version": resource.version, "kind": resource.kind});
+    let kind =
+        json!({"group": resource.id.group(), "version": resource.version, "kind": resource.kind});
     let scope = if resource.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" };
     let mut entry = json!({
         "resource": resource.id.plural(), "responseKind": kind, "scope": scope,

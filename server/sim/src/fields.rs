@@ -50,7 +50,8 @@ impl Fields {
         let mut all = self.clone();
         all.member |= other.member;
         for (element, child) in &other.children {
-            let joined = all.children.get(element).map_or_else(|| child.clone(), |mine| mine.union(child));
+            let joined =
+                all.children.get(element).map_or_else(|| child.clone(), |mine| mine.union(child));
             all.children.insert(element.clone(), joined);
         }
         all
@@ -66,8 +67,14 @@ impl Fields {
         self.combine(other, |mine, other| mine && other, |_| Self::default())
     }
 
-    fn combine(&self, other: &Self, member: fn(bool, bool) -> bool, alone: fn(&Self) -> Self) -> Self {
-        let mut left = Self { member: member(self.member, other.member), children: BTreeMap::new() };
+    fn combine(
+        &self,
+        other: &Self,
+        member: fn(bool, bool) -> bool,
+        alone: fn(&Self) -> Self,
+    ) -> Self {
+        let mut left =
+            Self { member: member(self.member, other.member), children: BTreeMap::new() };
         for (element, child) in &self.children {
             let child = match other.children.get(element) {
                 Some(other) => child.combine(other, member, alone),
@@ -98,8 +105,16 @@ impl Fields {
     pub(crate) fn without_system(mut self) -> Self {
         /// Fields of metadata that no manager owns.
         const SYSTEM: [&str; 10] = [
-            "f:name", "f:namespace", "f:uid", "f:resourceVersion", "f:generation", "f:creationTimestamp",
-            "f:deletionTimestamp", "f:deletionGracePeriodSeconds", "f:managedFields", "f:selfLink",
+            "f:name",
+            "f:namespace",
+            "f:uid",
+            "f:resourceVersion",
+            "f:generation",
+            "f:creationTimestamp",
+            "f:deletionTimestamp",
+            "f:deletionGracePeriodSeconds",
+            "f:managedFields",
+            "f:selfLink",
         ];
         self.member = false;
         self.children.remove("f:apiVersion");
@@ -162,7 +177,9 @@ impl Fields {
         let children = map.iter().filter(|(element, _)| *element != ".");
         Self {
             member: map.contains_key("."),
-            children: children.map(|(element, child)| (element.clone(), Self::node(child))).collect(),
+            children: children
+                .map(|(element, child)| (element.clone(), Self::node(child)))
+                .collect(),
         }
     }
 
@@ -188,7 +205,12 @@ impl Fields {
                     fields.put(element(&schema.list_type, item), child);
                 }
             }
-            Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Value::Object(_)
+            | Value::Array(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_) => {
                 fields.member = true;
             }
         }
@@ -214,7 +236,8 @@ fn shown(element: &str) -> String {
         Some(("v:", value)) => format!("[={value}]"),
         Some(("k:", keys)) => match serde_json::from_str::<Map<String, Value>>(keys) {
             Ok(keys) => {
-                let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let keys: Vec<_> =
+                    keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 format!("[{}]", keys.join(","))
             }
             Err(_) => format!("[{keys}]"),

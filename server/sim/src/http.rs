@@ -84,7 +84,9 @@ async fn respond(cluster: Cluster, request: Request<Body>) -> Result<Response, S
     let call = Call { cluster, method: parts.method, query, headers: parts.headers, token };
     match address {
         Address::Resource(address) => resource(call, &address, body).await,
-        Address::Unknown | Address::Health | Address::Version | Address::Faults => Ok(answer::not_a_page()),
+        Address::Unknown | Address::Health | Address::Version | Address::Faults => {
+            Ok(answer::not_a_page())
+        }
         page @ (Address::Core
         | Address::Groups
         | Address::Group(_)
@@ -114,8 +116,12 @@ async fn misbehave(cluster: &Cluster, address: &Address) -> Result<(), Status> {
     match answer {
         None => Ok(()),
         Some(Answer::Unauthorized) => Err(Status::new(Reason::Unauthorized, "Unauthorized")),
-        Some(Answer::ServerError) => Err(Status::new(Reason::InternalError, "Internal error occurred: on request")),
-        Some(Answer::TooMany(secs)) => Err(Status::too_many("too many requests, please try again later", secs)),
+        Some(Answer::ServerError) => {
+            Err(Status::new(Reason::InternalError, "Internal error occurred: on request"))
+        }
+        Some(Answer::TooMany(secs)) => {
+            Err(Status::too_many("too many requests, please try again later", secs))
+        }
     }
 }
 
@@ -140,20 +146,26 @@ fn page_of(call: &Call, address: &Address) -> Response {
     let registry = &core.registry;
     let accept = call.accept();
     match address {
-        Address::Core if discovery::wants_aggregated(accept) => answer::aggregated(&discovery::aggregated_core(registry)),
+        Address::Core if discovery::wants_aggregated(accept) => {
+            answer::aggregated(&discovery::aggregated_core(registry))
+        }
         Address::Core => answer::json(&discovery::core()),
         Address::Groups if discovery::wants_aggregated(accept) => {
             answer::aggregated(&discovery::aggregated_groups(registry))
         }
         Address::Groups => answer::json(&discovery::groups(registry)),
         Address::Group(group) => answer::page(discovery::group(registry, group)),
-        Address::GroupVersion(group, version) => answer::page(discovery::resources(registry, group, version)),
+        Address::GroupVersion(group, version) => {
+            answer::page(discovery::resources(registry, group, version))
+        }
         Address::OpenApi => answer::json(&openapi::index(registry, core.store.revision())),
         Address::OpenApiGroup(path) => answer::page(openapi::document(registry, path)),
         Address::OpenApiV2 => openapi_v2(accept),
-        Address::Resource(_) | Address::Unknown | Address::Health | Address::Version | Address::Faults => {
-            answer::not_a_page()
-        }
+        Address::Resource(_)
+        | Address::Unknown
+        | Address::Health
+        | Address::Version
+        | Address::Faults => answer::not_a_page(),
     }
 }
 
@@ -162,7 +174,10 @@ fn openapi_v2(accept: &str) -> Response {
     if accept.contains("json") || accept.contains("*/*") || accept.is_empty() {
         return answer::json(&openapi::v2());
     }
-    answer::status(&Status::new(Reason::NotAcceptable, "only application/json is served here; see /openapi/v3"))
+    answer::status(&Status::new(
+        Reason::NotAcceptable,
+        "only application/json is served here; see /openapi/v3",
+    ))
 }
 
 async fn resource(call: Call, address: &ResourceAddress, body: Body) -> Result<Response, Status> {
@@ -173,11 +188,13 @@ async fn resource(call: Call, address: &ResourceAddress, body: Body) -> Result<R
         namespace: address.namespace.clone(),
         name: address.name.clone(),
     };
-    let allowed = policy::allows(&call.token, &attempt, &call.cluster.inner.conditions.borrow().forbidden);
+    let allowed =
+        policy::allows(&call.token, &attempt, &call.cluster.inner.conditions.borrow().forbidden);
     if !allowed {
         return Err(policy::refusal(&call.token, &attempt));
     }
-    let found = call.cluster.core().registry.at(&address.group, &address.version, &address.plural).cloned();
+    let found =
+        call.cluster.core().registry.at(&address.group, &address.version, &address.plural).cloned();
     let Some(found) = found else { return Ok(answer::not_a_page()) };
     if !answers(&found, address) {
         return Ok(answer::not_a_page());
@@ -192,13 +209,17 @@ async fn resource(call: Call, address: &ResourceAddress, body: Body) -> Result<R
         Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
             writing::write(call, &found, address, body).await
         }
-        _ => Err(Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")),
+        _ => Err(Status::new(
+            Reason::MethodNotAllowed,
+            "the server does not allow this method on the requested resource",
+        )),
     }
 }
 
 /// Whether the address makes sense for the resource.
 fn answers(resource: &Arc<Resource>, address: &ResourceAddress) -> bool {
-    let is_place = resource.scope == crate::resource::Scope::Namespaced || address.namespace.is_empty();
+    let is_place =
+        resource.scope == crate::resource::Scope::Namespaced || address.namespace.is_empty();
     let is_part = match address.subresource.as_str() {
         "" => true,
         "status" => resource.has_status && !address.name.is_empty(),
@@ -222,7 +243,12 @@ fn verb(call: &Call, address: &ResourceAddress) -> &'static str {
 }
 
 /// Sets faults, where the route is open, for whoever may write.
-async fn faults(cluster: Cluster, method: &Method, headers: &HeaderMap, body: Body) -> Result<Response, Status> {
+async fn faults(
+    cluster: Cluster,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Status> {
     if cluster.inner.options.fault_route == FaultRoute::Closed || method != Method::POST {
         return Ok(answer::not_a_page());
     }
@@ -234,6 +260,7 @@ async fn faults(cluster: Cluster, method: &Method, headers: &HeaderMap, body: Bo
     let fault: Fault = serde_json::from_slice(&body)
         .map_err(|cause| Status::bad_request(format!("the body is not a fault: {cause}")))?;
     cluster.fault(&fault)?;
-    let done: Value = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    let done: Value =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
     Ok(answer::json(&done))
 }

@@ -28,6 +28,7 @@ mod openapi;
 pub mod options;
 mod patch;
 mod policy;
+mod protobuf;
 pub mod resource;
 mod schema;
 pub mod seed;

@@ -94,7 +94,9 @@ impl Managers {
 
     /// Writes the entries into an object.
     pub(crate) fn write(&self, object: &mut Value) {
-        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
         if self.0.is_empty() {
             metadata.remove("managedFields");
         } else {
@@ -104,7 +106,13 @@ impl Managers {
     }
 
     /// Records an update from `old` to `new`.
-    pub(crate) fn update(&mut self, schema: &Schema, old: &Value, new: &Value, author: &Author<'_>) {
+    pub(crate) fn update(
+        &mut self,
+        schema: &Schema,
+        old: &Value,
+        new: &Value,
+        author: &Author<'_>,
+    ) {
         let diff = Diff::between(schema, old, new);
         let (written, removed) = (diff.added.union(&diff.modified), diff.removed);
         let written = author.part.cut(written);
@@ -133,8 +141,10 @@ impl Managers {
         let before = self.take(author, Operation::Apply).unwrap_or_default();
         let mut result = live.clone();
         merge::merge(schema, &mut result, applied);
-        let owned_by_others =
-            self.0.iter().fold(Fields::default(), |all, other| all.union(&other.fields.with_parents()));
+        let owned_by_others = self
+            .0
+            .iter()
+            .fold(Fields::default(), |all, other| all.union(&other.fields.with_parents()));
         let gone = before.with_parents().minus(&named.with_parents()).minus(&owned_by_others);
         merge::take_away(schema, &mut result, &gone);
         let diff = Diff::between(schema, live, &result);
@@ -187,7 +197,10 @@ impl Managers {
     /// Whether both say the same, whenever it was said and in whatever order.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let timeless = |list: &[Entry]| {
-            let mut list: Vec<_> = list.iter().map(|entry| Entry { time: String::new(), ..entry.clone() }.to_json().to_string()).collect();
+            let mut list: Vec<_> = list
+                .iter()
+                .map(|entry| Entry { time: String::new(), ..entry.clone() }.to_json().to_string())
+                .collect();
             list.sort();
             list
         };
@@ -198,7 +211,8 @@ impl Managers {
 fn conflict(causes: Vec<Cause>) -> Status {
     let count = causes.len();
     let plural = if count == 1 { "" } else { "s" };
-    let list: Vec<_> = causes.iter().map(|cause| format!("{}: {}", cause.message, cause.field)).collect();
+    let list: Vec<_> =
+        causes.iter().map(|cause| format!("{}: {}", cause.message, cause.field)).collect();
     let details = Details { causes, ..Details::default() };
     Status {
         reason: Reason::Conflict,
@@ -217,7 +231,10 @@ impl Entry {
         match self.operation {
             Operation::Apply => format!("conflict with {:?}{part}", self.manager),
             Operation::Update => {
-                format!("conflict with {:?}{part} using {} at {}", self.manager, self.api_version, self.time)
+                format!(
+                    "conflict with {:?}{part} using {} at {}",
+                    self.manager, self.api_version, self.time
+                )
             }
         }
     }
@@ -264,7 +281,13 @@ mod tests {
         Author { manager, api_version: "v1", time: "2026-01-01T00:00:00Z", part: Part::Main }
     }
 
-    fn apply(managers: &mut Managers, live: &Value, applied: &Value, manager: &str, force: Force) -> Result<Value, Status> {
+    fn apply(
+        managers: &mut Managers,
+        live: &Value,
+        applied: &Value,
+        manager: &str,
+        force: Force,
+    ) -> Result<Value, Status> {
         managers.apply(&Schema::permissive(), live, applied, &author(manager), force)
     }
 
@@ -276,7 +299,11 @@ mod tests {
         assert_eq!(live, first);
         let live = apply(&mut managers, &live, &json!({"spec": {"a": 1}}), "y", Force::No).unwrap();
         let live = apply(&mut managers, &live, &json!({"spec": {"z": 0}}), "x", Force::No).unwrap();
-        assert_eq!(live, json!({"spec": {"a": 1, "z": 0}}), "`a` is still applied by y, `b` by nobody");
+        assert_eq!(
+            live,
+            json!({"spec": {"a": 1, "z": 0}}),
+            "`a` is still applied by y, `b` by nobody"
+        );
     }
 
     #[test]
@@ -284,24 +311,41 @@ mod tests {
         let mut managers = Managers::default();
         let live = json!({"spec": {"a": 1}});
         managers.update(&Schema::permissive(), &json!({}), &live, &author("edit"));
-        let refused = apply(&mut managers.clone(), &live, &json!({"spec": {"a": 2}}), "x", Force::No).unwrap_err();
-        assert_eq!(refused.message, "Apply failed with 1 conflict: conflict with \"edit\" using v1 at 2026-01-01T00:00:00Z: .spec.a");
+        let refused =
+            apply(&mut managers.clone(), &live, &json!({"spec": {"a": 2}}), "x", Force::No)
+                .unwrap_err();
+        assert_eq!(
+            refused.message,
+            "Apply failed with 1 conflict: conflict with \"edit\" using v1 at 2026-01-01T00:00:00Z: .spec.a"
+        );
         apply(&mut managers.clone(), &live, &live, "x", Force::No).unwrap();
         let won = apply(&mut managers, &live, &json!({"spec": {"a": 2}}), "x", Force::Yes).unwrap();
         assert_eq!(won, json!({"spec": {"a": 2}}));
-        let refused = apply(&mut managers, &won, &json!({"spec": {"a": 3}}), "edit", Force::No).unwrap_err();
+        let refused =
+            apply(&mut managers, &won, &json!({"spec": {"a": 3}}), "edit", Force::No).unwrap_err();
         assert!(refused.message.contains("conflict with \"x\""), "{refused}");
     }
 
     #[test]
     fn an_update_takes_ownership_of_what_it_changes() {
         let mut managers = Managers::default();
-        let live = apply(&mut managers, &json!({}), &json!({"spec": {"a": 1, "b": 1}}), "x", Force::No).unwrap();
-        managers.update(&Schema::permissive(), &live, &json!({"spec": {"a": 2, "b": 1}}), &author("edit"));
+        let live =
+            apply(&mut managers, &json!({}), &json!({"spec": {"a": 1, "b": 1}}), "x", Force::No)
+                .unwrap();
+        managers.update(
+            &Schema::permissive(),
+            &live,
+            &json!({"spec": {"a": 2, "b": 1}}),
+            &author("edit"),
+        );
         let mut object = json!({"metadata": {}});
         managers.write(&mut object);
-        let fields: Vec<_> = object["metadata"]["managedFields"].as_array().unwrap().iter()
-            .map(|entry| (entry["manager"].clone(), entry["fieldsV1"].clone())).collect();
+        let fields: Vec<_> = object["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| (entry["manager"].clone(), entry["fieldsV1"].clone()))
+            .collect();
         assert_eq!(fields[0].1["f:spec"]["f:a"], Value::Null, "no longer x's");
         assert_eq!(fields[1], (json!("edit"), json!({"f:spec": {"f:a": {}}})));
     }

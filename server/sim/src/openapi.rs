@@ -43,12 +43,17 @@ pub(crate) fn v2() -> Value {
 pub(crate) fn document(registry: &Registry, wanted: &str) -> Option<Value> {
     let mut schemas = BTreeMap::from([
         (OBJECT_META.to_owned(), object_meta()),
-        (LIST_META.to_owned(), json!({"type": "object", "description": "ListMeta describes metadata that lists have.",
+        (
+            LIST_META.to_owned(),
+            json!({"type": "object", "description": "ListMeta describes metadata that lists have.",
             "properties": {"resourceVersion": {"type": "string"}, "continue": {"type": "string"},
-                "remainingItemCount": {"type": "integer", "format": "int64"}}})),
+                "remainingItemCount": {"type": "integer", "format": "int64"}}}),
+        ),
     ]);
     let mut paths = Map::new();
-    for resource in registry.all().filter(|resource| path(resource.id.group(), &resource.version) == wanted) {
+    for resource in
+        registry.all().filter(|resource| path(resource.id.group(), &resource.version) == wanted)
+    {
         schemas.insert(schema_name(resource, &resource.kind), schema(resource));
         schemas.insert(schema_name(resource, &resource.list_kind), list_schema(resource));
         paths.extend(operations(resource, wanted));
@@ -67,7 +72,8 @@ fn object_meta() -> Value {
 }
 
 fn schema_name(resource: &Resource, kind: &str) -> String {
-    let group = if resource.id.group().is_empty() { "io.k8s.api.core" } else { resource.id.group() };
+    let group =
+        if resource.id.group().is_empty() { "io.k8s.api.core" } else { resource.id.group() };
     let mut parts: Vec<_> = group.split('.').collect();
     if !resource.id.group().is_empty() {
         parts.reverse();

@@ -169,7 +169,7 @@ impl Default for Options {
             manager: "sim".to_owned(),
             body_limit_bytes: BODY_LIMIT_BYTES,
             watch_limit: WATCH_LIMIT,
-            bookmark_every: Duration::from_secs(60),
+            bookmark_every: Duration::from_mins(1),
         }
     }
 }

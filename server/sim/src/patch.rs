@@ -74,7 +74,7 @@ fn carry_out(target: &mut Value, operation: Operation) -> Result<(), Status> {
             if target.pointer(&path) == Some(&value) {
                 return Ok(());
             }
-            Err(unprocessable(format!("testing value {path} failed: test failed")))
+            Err(unprocessable(&format!("testing value {path} failed: test failed")))
         }
     }
 }
@@ -91,7 +91,8 @@ fn add(target: &mut Value, path: &str, value: Value) -> Result<(), Status> {
         }
         Some(Value::Array(list)) => {
             let index = if key == "-" { Some(list.len()) } else { key.parse().ok() };
-            let index = index.filter(|index| *index <= list.len()).ok_or_else(|| missing("add", path))?;
+            let index =
+                index.filter(|index| *index <= list.len()).ok_or_else(|| missing("add", path))?;
             list.insert(index, value);
             Ok(())
         }
@@ -118,13 +119,16 @@ fn unescape(key: &str) -> String {
 }
 
 fn missing(operation: &str, path: &str) -> Status {
-    unprocessable(format!(
+    unprocessable(&format!(
         "{operation} operation does not apply: doc is missing path: {path:?}: missing value"
     ))
 }
 
-fn unprocessable(message: String) -> Status {
-    Status::new(Reason::Invalid, format!("the server rejected our request due to an error in our request: {message}"))
+fn unprocessable(message: &str) -> Status {
+    Status::new(
+        Reason::Invalid,
+        format!("the server rejected our request due to an error in our request: {message}"),
+    )
 }
 
 #[cfg(test)]
@@ -163,7 +167,11 @@ mod tests {
             json!([{"op": "add", "path": "/b/c", "value": 1}]),
             json!([{"op": "replace", "path": "/b", "value": 1}]),
         ] {
-            assert_eq!(json(&json!({"a": 1}), &patch).unwrap_err().reason, Reason::Invalid, "{patch}");
+            assert_eq!(
+                json(&json!({"a": 1}), &patch).unwrap_err().reason,
+                Reason::Invalid,
+                "{patch}"
+            );
         }
         assert_eq!(json(&json!({}), &json!({})).unwrap_err().reason, Reason::BadRequest);
     }

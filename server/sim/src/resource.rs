@@ -2,7 +2,7 @@
 //!
 //! Invariant: no code outside `builtin` names a resource; what differs between two resources is data here.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::{
 
 /// Plural and group, written as in errors: `switches.wiring.githedgehog.com`, `configmaps`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub struct ResourceId {
     group: Arc<str>,
     plural: Arc<str>,
@@ -51,20 +51,10 @@ impl fmt::Display for ResourceId {
     }
 }
 
-impl FromStr for ResourceId {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (plural, group) = text.split_once('.').unwrap_or((text, ""));
-        Ok(Self::new(group, plural))
-    }
-}
-
-impl TryFrom<String> for ResourceId {
-    type Error = std::convert::Infallible;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+impl From<String> for ResourceId {
+    fn from(text: String) -> Self {
+        let (plural, group) = text.split_once('.').unwrap_or((&text, ""));
+        Self::new(group, plural)
     }
 }
 
@@ -171,7 +161,14 @@ impl Resource {
     pub fn verbs(&self) -> &'static [&'static str] {
         if self.is_stored() {
             return &[
-                "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
             ];
         }
         &["create"]
@@ -179,17 +176,25 @@ impl Resource {
 
     /// Reads a custom resource definition. The storage version is the one served.
     pub fn from_crd(crd: &Value) -> Result<Self, Status> {
-        let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
+        let text =
+            |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
         let name = text("/metadata/name").unwrap_or_default();
-        let need = |pointer: &str| text(pointer).ok_or_else(|| refuse(&name, pointer, "Required value"));
+        let need =
+            |pointer: &str| text(pointer).ok_or_else(|| refuse(&name, pointer, "Required value"));
         let id = ResourceId::new(&need("/spec/group")?, &need("/spec/names/plural")?);
         if name != id.to_string() {
-            let why = format!("Invalid value: {name:?}: must be spec.names.plural+\".\"+spec.group");
+            let why =
+                format!("Invalid value: {name:?}: must be spec.names.plural+\".\"+spec.group");
             return Err(refuse(&name, "/metadata/name", &why));
         }
         let kind = need("/spec/names/kind")?;
-        let version = stored_version(crd)
-            .ok_or_else(|| refuse(&name, "/spec/versions", "must have exactly one version marked as storage version"))?;
+        let version = stored_version(crd).ok_or_else(|| {
+            refuse(
+                &name,
+                "/spec/versions",
+                "must have exactly one version marked as storage version",
+            )
+        })?;
         let null = Value::Null;
         let openapi = version.pointer("/schema/openAPIV3Schema").unwrap_or(&null);
         Ok(Self {
@@ -199,7 +204,11 @@ impl Resource {
             kind,
             short_names: texts(crd.pointer("/spec/names/shortNames")),
             categories: texts(crd.pointer("/spec/names/categories")),
-            scope: if text("/spec/scope").as_deref() == Some("Cluster") { Scope::Cluster } else { Scope::Namespaced },
+            scope: if text("/spec/scope").as_deref() == Some("Cluster") {
+                Scope::Cluster
+            } else {
+                Scope::Namespaced
+            },
             behaviour: Behaviour::Custom,
             has_status: version.pointer("/subresources/status").is_some(),
             columns: columns(version.get("additionalPrinterColumns")),
@@ -218,7 +227,8 @@ fn stored_version(crd: &Value) -> Option<&Value> {
 
 fn refuse(name: &str, pointer: &str, why: &str) -> Status {
     let field = pointer.trim_start_matches('/').replace('/', ".");
-    let reason = if why.starts_with("Required") { "FieldValueRequired" } else { "FieldValueInvalid" };
+    let reason =
+        if why.starts_with("Required") { "FieldValueRequired" } else { "FieldValueInvalid" };
     let cause = Cause { reason, message: why.to_owned(), field };
     Status::invalid("apiextensions.k8s.io", "CustomResourceDefinition", name, vec![cause])
 }

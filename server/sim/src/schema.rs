@@ -77,6 +77,10 @@ pub struct Count {
 
 /// One node of a schema.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the flags of the format, each on its own"
+)]
 pub struct Schema {
     /// Type, none = any.
     pub ty: Option<Type>,

@@ -47,7 +47,12 @@ impl Selector {
     }
 
     /// Whether an object is meant.
-    pub(crate) fn matches(&self, namespace: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn matches(
+        &self,
+        namespace: &str,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
         let field = |(field, sign, wanted): &(Field, Sign, String)| {
             let is = match field {
                 Field::Name => name,
@@ -63,7 +68,9 @@ impl Requirement {
     fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
-            Self::NotIn(key, values) => !labels.get(key).is_some_and(|value| values.contains(value)),
+            Self::NotIn(key, values) => {
+                !labels.get(key).is_some_and(|value| values.contains(value))
+            }
             Self::Exists(key) => labels.contains_key(key),
             Self::Absent(key) => !labels.contains_key(key),
         }
@@ -145,10 +152,26 @@ mod tests {
 
     #[test]
     fn equality_and_set_based_requirements_are_understood() {
-        for yes in ["", "app=web", "app==web", "app!=db", "app in (db, web),tier", "!gone", "app notin (a,b)"] {
+        for yes in [
+            "",
+            "app=web",
+            "app==web",
+            "app!=db",
+            "app in (db, web),tier",
+            "!gone",
+            "app notin (a,b)",
+        ] {
             assert!(meant(yes), "{yes}");
         }
-        for no in ["app=db", "app!=web", "app in (a,b)", "gone", "!app", "app=web,tier=back", "app notin (web)"] {
+        for no in [
+            "app=db",
+            "app!=web",
+            "app in (a,b)",
+            "gone",
+            "!app",
+            "app=web,tier=back",
+            "app notin (web)",
+        ] {
             assert!(!meant(no), "{no}");
         }
     }

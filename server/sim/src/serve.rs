@@ -32,11 +32,21 @@ impl Cluster {
     }
 
     /// Serves HTTPS until cancelled.
-    pub async fn serve_tls(self, listener: TcpListener, tls: Tls, cancel: CancellationToken) -> io::Result<()> {
+    pub async fn serve_tls(
+        self,
+        listener: TcpListener,
+        tls: Tls,
+        cancel: CancellationToken,
+    ) -> io::Result<()> {
         self.listen(listener, Some(tls), cancel).await
     }
 
-    async fn listen(self, listener: TcpListener, tls: Option<Tls>, cancel: CancellationToken) -> io::Result<()> {
+    async fn listen(
+        self,
+        listener: TcpListener,
+        tls: Option<Tls>,
+        cancel: CancellationToken,
+    ) -> io::Result<()> {
         let address = listener.local_addr()?;
         let router = self.router();
         let mut conditions = self.inner.conditions.subscribe();
@@ -103,11 +113,13 @@ async fn connection(stream: TcpStream, router: Router, tls: Option<Tls>) {
     }
     let served = match tls {
         None => speak(stream, router).await,
-        Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => speak(stream, router).await,
-            Ok(Err(cause)) => return tracing::debug!(error = %cause, "TLS handshake failed"),
-            Err(_) => return tracing::debug!("TLS handshake took too long"),
-        },
+        Some(tls) => {
+            match tokio::time::timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream)).await {
+                Ok(Ok(stream)) => speak(stream, router).await,
+                Ok(Err(cause)) => return tracing::debug!(error = %cause, "TLS handshake failed"),
+                Err(_) => return tracing::debug!("TLS handshake took too long"),
+            }
+        }
     };
     if let Err(cause) = served {
         tracing::debug!(error = %cause, "connection ended");

@@ -74,7 +74,7 @@ pub(crate) struct Event {
 
 /// Objects of one resource.
 #[derive(Debug)]
-struct Shelf {
+struct Rack {
     objects: BTreeMap<(String, String), Arc<Stored>>,
     /// Version of the last event, for those who wait.
     signal: watch::Sender<u64>,
@@ -82,9 +82,13 @@ struct Shelf {
     end: CancellationToken,
 }
 
-impl Default for Shelf {
+impl Default for Rack {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), signal: watch::Sender::new(0), end: CancellationToken::new() }
+        Self {
+            objects: BTreeMap::new(),
+            signal: watch::Sender::new(0),
+            end: CancellationToken::new(),
+        }
     }
 }
 
@@ -103,7 +107,7 @@ pub(crate) struct Store {
     revision: u64,
     /// Versions up to this one are forgotten.
     compacted: u64,
-    shelves: BTreeMap<ResourceId, Shelf>,
+    racks: BTreeMap<ResourceId, Rack>,
     events: VecDeque<Arc<Event>>,
     history: usize,
 }
@@ -111,7 +115,7 @@ pub(crate) struct Store {
 impl Store {
     /// An empty store that keeps the last `history` events.
     pub(crate) fn new(history: usize) -> Self {
-        Self { revision: 1, compacted: 0, shelves: BTreeMap::new(), events: VecDeque::new(), history }
+        Self { revision: 1, compacted: 0, racks: BTreeMap::new(), events: VecDeque::new(), history }
     }
 
     /// The version of the last change.
@@ -131,18 +135,18 @@ impl Store {
 
     /// An object.
     pub(crate) fn get(&self, id: &ResourceId, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
-        self.shelves.get(id)?.objects.get(&(namespace.to_owned(), name.to_owned()))
+        self.racks.get(id)?.objects.get(&(namespace.to_owned(), name.to_owned()))
     }
 
     /// Stores an object, whose `revision` must be [`Store::next_revision`].
     pub(crate) fn put(&mut self, id: &ResourceId, object: Stored) -> Arc<Stored> {
         let key = (object.namespace.clone(), object.name.clone());
-        let shelf = self.shelves.entry(id.clone()).or_default();
-        let what = if shelf.objects.contains_key(&key) { What::Modified } else { What::Added };
+        let rack = self.racks.entry(id.clone()).or_default();
+        let what = if rack.objects.contains_key(&key) { What::Modified } else { What::Added };
         let object = Arc::new(object);
         let event = encode(what, id, &object);
         let object = Arc::clone(&event.object);
-        let before = shelf.objects.insert(key, Arc::clone(&object));
+        let before = rack.objects.insert(key, Arc::clone(&object));
         self.record(Event { before, ..event });
         object
     }
@@ -150,7 +154,7 @@ impl Store {
     /// Takes an object away; `last` is its last state, with [`Store::next_revision`].
     pub(crate) fn remove(&mut self, id: &ResourceId, last: Stored) -> Option<Arc<Stored>> {
         let key = (last.namespace.clone(), last.name.clone());
-        let before = self.shelves.get_mut(id)?.objects.remove(&key)?;
+        let before = self.racks.get_mut(id)?.objects.remove(&key)?;
         let event = encode(What::Deleted, id, &Arc::new(last));
         let last = Arc::clone(&event.object);
         self.record(Event { before: Some(before), ..event });
@@ -159,8 +163,8 @@ impl Store {
 
     fn record(&mut self, event: Event) {
         self.revision = event.revision;
-        if let Some(shelf) = self.shelves.get(&event.resource) {
-            shelf.signal.send_replace(event.revision);
+        if let Some(rack) = self.racks.get(&event.resource) {
+            rack.signal.send_replace(event.revision);
         }
         self.events.push_back(Arc::new(event));
         while self.events.len() > self.history {
@@ -172,13 +176,19 @@ impl Store {
 
     /// Objects of a resource now, ordered by namespace and name; an empty namespace means all.
     pub(crate) fn list(&self, id: &ResourceId, namespace: &str) -> Vec<Arc<Stored>> {
-        let Some(shelf) = self.shelves.get(id) else { return Vec::new() };
-        let of_namespace = |object: &&Arc<Stored>| namespace.is_empty() || object.namespace == namespace;
-        shelf.objects.values().filter(of_namespace).cloned().collect()
+        let Some(rack) = self.racks.get(id) else { return Vec::new() };
+        let of_namespace =
+            |object: &&Arc<Stored>| namespace.is_empty() || object.namespace == namespace;
+        rack.objects.values().filter(of_namespace).cloned().collect()
     }
 
     /// Objects of a resource as they were right after version `at`.
-    pub(crate) fn list_at(&self, id: &ResourceId, namespace: &str, at: u64) -> Result<Vec<Arc<Stored>>, Status> {
+    pub(crate) fn list_at(
+        &self,
+        id: &ResourceId,
+        namespace: &str,
+        at: u64,
+    ) -> Result<Vec<Arc<Stored>>, Status> {
         if at < self.compacted {
             return Err(Status::expired(at, self.compacted));
         }
@@ -195,10 +205,15 @@ impl Store {
     }
 
     /// Events of a resource after `cursor`, oldest first, at most `limit` events looked at; and the new cursor.
-    pub(crate) fn since(&self, id: &ResourceId, cursor: u64, limit: usize) -> Result<(Vec<Arc<Event>>, u64), Status> {
+    pub(crate) fn since(
+        &self,
+        id: &ResourceId,
+        cursor: u64,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Event>>, u64), Status> {
         if cursor < self.compacted {
             // Nothing is lost as long as the forgotten events were those of other resources.
-            let last = self.shelves.get(id).map(|shelf| *shelf.signal.borrow()).unwrap_or_default();
+            let last = self.racks.get(id).map(|rack| *rack.signal.borrow()).unwrap_or_default();
             if last > cursor {
                 return Err(Status::expired(cursor, self.compacted));
             }
@@ -222,14 +237,14 @@ impl Store {
 
     /// For waiting on events of a resource.
     pub(crate) fn subscribe(&mut self, id: &ResourceId) -> Subscription {
-        let shelf = self.shelves.entry(id.clone()).or_default();
-        Subscription { signal: shelf.signal.subscribe(), end: shelf.end.clone() }
+        let rack = self.racks.entry(id.clone()).or_default();
+        Subscription { signal: rack.signal.subscribe(), end: rack.end.clone() }
     }
 
     /// Wakes everyone who waits on a resource, without an event.
     pub(crate) fn nudge(&self, id: &ResourceId) {
-        if let Some(shelf) = self.shelves.get(id) {
-            shelf.signal.send_modify(|_| {});
+        if let Some(rack) = self.racks.get(id) {
+            rack.signal.send_modify(|_| {});
         }
     }
 
@@ -241,8 +256,8 @@ impl Store {
 
     /// Ends the watches of a resource that is no longer served.
     pub(crate) fn close(&mut self, id: &ResourceId) {
-        if let Some(shelf) = self.shelves.remove(id) {
-            shelf.end.cancel();
+        if let Some(rack) = self.racks.remove(id) {
+            rack.end.cancel();
         }
     }
 
@@ -252,8 +267,8 @@ impl Store {
             return Err(Status::expired(to, self.compacted));
         }
         while let Some(event) = self.events.pop_back_if(|event| event.revision > to) {
-            if let Some(shelf) = self.shelves.get_mut(&event.resource) {
-                undo(&mut shelf.objects, &event);
+            if let Some(rack) = self.racks.get_mut(&event.resource) {
+                undo(&mut rack.objects, &event);
             }
         }
         self.revision = to.min(self.revision);
@@ -262,8 +277,8 @@ impl Store {
 
     /// Forgets everything, the version too.
     pub(crate) fn wipe(&mut self) {
-        for shelf in std::mem::take(&mut self.shelves).into_values() {
-            shelf.end.cancel();
+        for rack in std::mem::take(&mut self.racks).into_values() {
+            rack.end.cancel();
         }
         self.events.clear();
         self.revision = 1;
@@ -320,7 +335,9 @@ mod tests {
     }
 
     fn picture(list: &[Arc<Stored>]) -> Vec<(String, u64, Bytes)> {
-        list.iter().map(|object| (object.name.clone(), object.revision, object.bytes.clone())).collect()
+        list.iter()
+            .map(|object| (object.name.clone(), object.revision, object.bytes.clone()))
+            .collect()
     }
 
     proptest! {

@@ -23,7 +23,12 @@ pub(crate) fn columns(resource: &Resource) -> Value {
 }
 
 /// One row.
-pub(crate) fn row(resource: &Resource, object: &Value, carry: Carry, now: jiff::Timestamp) -> Value {
+pub(crate) fn row(
+    resource: &Resource,
+    object: &Value,
+    carry: Carry,
+    now: jiff::Timestamp,
+) -> Value {
     let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
     let cells = resource.columns.iter().map(|column| cell(column, object, now));
     let cells: Value = std::iter::once(name).chain(cells).collect();
@@ -36,7 +41,7 @@ pub(crate) fn row(resource: &Resource, object: &Value, carry: Carry, now: jiff::
 }
 
 /// A table.
-pub(crate) fn table(columns: &Value, rows: Vec<Value>, about: Value) -> Value {
+pub(crate) fn table(columns: &Value, rows: &[Value], about: &Value) -> Value {
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": about,
         "columnDefinitions": columns, "rows": rows})
 }
@@ -111,7 +116,8 @@ mod tests {
 
     #[test]
     fn paths_find_fields_items_and_labels_with_dots() {
-        let object = json!({"spec": {"links": [{"port": "p1"}]}, "metadata": {"labels": {"a.b/c": "x"}}});
+        let object =
+            json!({"spec": {"links": [{"port": "p1"}]}, "metadata": {"labels": {"a.b/c": "x"}}});
         assert_eq!(find(&object, ".spec.links[0].port"), Some(&json!("p1")));
         assert_eq!(find(&object, ".metadata.labels.a\\.b/c"), Some(&json!("x")));
         assert_eq!(find(&object, ".spec.gone.field"), None);
@@ -119,7 +125,11 @@ mod tests {
 
     #[test]
     fn ages_are_written_as_kubectl_writes_them() {
-        let ages = [5, 119, 120, 200, 3_600, 11_100, 90_000, 200_000, 1_000_000, 70_000_000].map(age);
-        assert_eq!(ages, ["5s", "119s", "2m", "3m20s", "60m", "3h5m", "25h", "2d7h", "11d", "2y80d"]);
+        let ages =
+            [5, 119, 120, 200, 3_600, 11_100, 90_000, 200_000, 1_000_000, 70_000_000].map(age);
+        assert_eq!(
+            ages,
+            ["5s", "119s", "2m", "3m20s", "60m", "3h5m", "25h", "2d7h", "11d", "2y80d"]
+        );
     }
 }

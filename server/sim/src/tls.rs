@@ -4,7 +4,9 @@
 
 use std::{fmt, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -44,7 +46,9 @@ impl Tls {
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.distinguished_name.push(DnType::CommonName, "HNP simulator CA");
-        let ca = KeyPair::generate().and_then(|key| CertifiedIssuer::self_signed(ca, key)).map_err(TlsError::Make)?;
+        let ca = KeyPair::generate()
+            .and_then(|key| CertifiedIssuer::self_signed(ca, key))
+            .map_err(TlsError::Make)?;
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         let mut leaf = CertificateParams::new(names).map_err(TlsError::Make)?;
         leaf.distinguished_name.push(DnType::CommonName, "HNP simulator");
@@ -54,7 +58,9 @@ impl Tls {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key))
+            .and_then(|builder| {
+                builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key)
+            })
             .map_err(TlsError::SetUp)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { ca_pem: ca.pem(), config: Arc::new(config) })

@@ -58,7 +58,11 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer within the process.
     pub(crate) fn internal(manager: &str) -> Self {
-        Self { manager: manager.to_owned(), dry_run: DryRun::No, validation: FieldValidation::Ignore }
+        Self {
+            manager: manager.to_owned(),
+            dry_run: DryRun::No,
+            validation: FieldValidation::Ignore,
+        }
     }
 }
 
@@ -99,6 +103,26 @@ pub(crate) struct Written {
     pub warnings: Vec<String>,
 }
 
+/// Whether the managers still have to learn of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Record {
+    /// They have to.
+    Update,
+    /// An apply has told them.
+    Done,
+}
+
+/// A write on its way.
+#[derive(Debug)]
+struct Draft {
+    /// The object as it is, if it is.
+    live: Option<Value>,
+    /// As it is to be.
+    object: Value,
+    managers: Managers,
+    record: Record,
+}
+
 impl Target<'_> {
     fn part(&self) -> Part {
         match (self.status, self.resource.has_status) {
@@ -127,11 +151,17 @@ impl Core {
         }
         let target = Target { resource, namespace, name: &name, status: false };
         let managers = Managers::default();
-        self.finish(target, None, object, managers, Some(writer), writer)
+        let draft = Draft { live: None, object, managers, record: Record::Update };
+        self.finish(target, draft, writer)
     }
 
     /// Changes an object, or makes it by server-side apply.
-    pub(crate) fn change(&mut self, target: Target<'_>, change: Change, writer: &Writer) -> Result<Written, Status> {
+    pub(crate) fn change(
+        &mut self,
+        target: Target<'_>,
+        change: Change,
+        writer: &Writer,
+    ) -> Result<Written, Status> {
         let live = self.store.get(&target.resource.id, target.namespace, target.name).cloned();
         let live = live.map(|live| parse(&live)).transpose()?;
         if let Change::Apply(applied, force) = change {
@@ -155,7 +185,8 @@ impl Core {
         frame::check_name(target, &mut object)?;
         frame::check_precondition(target, &live, &object)?;
         let managers = frame::managers(&live, &object);
-        self.finish(target, Some(live), object, managers, Some(writer), writer)
+        let draft = Draft { live: Some(live), object, managers, record: Record::Update };
+        self.finish(target, draft, writer)
     }
 
     fn apply(
@@ -169,37 +200,39 @@ impl Core {
         frame::check_type(target.resource, &mut applied)?;
         frame::check_name(target, &mut applied)?;
         frame::check_apply(&applied)?;
-        let warnings = self.unknown_fields(target.resource, &mut applied, writer)?;
+        let warnings = unknown_fields(target.resource, &mut applied, writer)?;
         match &live {
             Some(live) => frame::check_precondition(target, live, &applied)?,
-            None if target.status => return Err(Status::not_found(&target.resource.id, target.name)),
+            None if target.status => {
+                return Err(Status::not_found(&target.resource.id, target.name));
+            }
             None => self.check_place(target.resource, target.namespace)?,
         }
         let api_version = target.resource.api_version();
         let time = self.clock.stamp();
         let part = target.part();
-        let author = Author { manager: &writer.manager, api_version: &api_version, time: &time, part };
+        let author =
+            Author { manager: &writer.manager, api_version: &api_version, time: &time, part };
         let mut managers = live.as_ref().map(Managers::of).unwrap_or_default();
         let base = live.clone().unwrap_or_else(|| json!({"metadata": {}}));
         let object = managers.apply(&target.resource.schema, &base, &applied, &author, force)?;
-        let mut written = self.finish(target, live, object, managers, None, writer)?;
+        let draft = Draft { live, object, managers, record: Record::Done };
+        let mut written = self.finish(target, draft, writer)?;
         written.warnings.extend(warnings);
         Ok(written)
     }
 
-    /// The steps that all writes share. `author` is set where an update is to be recorded.
+    /// The steps that all writes share.
     fn finish(
         &mut self,
         target: Target<'_>,
-        live: Option<Value>,
-        mut object: Value,
-        mut managers: Managers,
-        author: Option<&Writer>,
+        draft: Draft,
         writer: &Writer,
     ) -> Result<Written, Status> {
+        let Draft { live, mut object, mut managers, record } = draft;
         let resource = target.resource;
         frame::frame(target, live.as_ref(), &mut object);
-        let warnings = self.unknown_fields(resource, &mut object, writer)?;
+        let warnings = unknown_fields(resource, &mut object, writer)?;
         resource.schema.fill(&mut object);
         if live.is_none() {
             self.stamp(target, &mut object);
@@ -208,9 +241,14 @@ impl Core {
         side_effects::decorate(resource, &mut object)?;
         check(target, &object)?;
         let time = self.clock.stamp();
-        if let Some(writer) = author {
+        if record == Record::Update {
             let api_version = resource.api_version();
-            let author = Author { manager: &writer.manager, api_version: &api_version, time: &time, part: target.part() };
+            let author = Author {
+                manager: &writer.manager,
+                api_version: &api_version,
+                time: &time,
+                part: target.part(),
+            };
             let nothing = json!({"metadata": {}});
             managers.update(&resource.schema, live.as_ref().unwrap_or(&nothing), &object, &author);
         }
@@ -228,26 +266,6 @@ impl Core {
         Ok(Written { object, created, warnings })
     }
 
-    fn unknown_fields(
-        &self,
-        resource: &Resource,
-        object: &mut Value,
-        writer: &Writer,
-    ) -> Result<Vec<String>, Status> {
-        let dropped = resource.schema.prune(object);
-        let said: Vec<_> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
-        match writer.validation {
-            FieldValidation::Ignore => Ok(Vec::new()),
-            FieldValidation::Strict if !said.is_empty() => Err(Status::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}",
-                kind = resource.kind,
-                version = resource.version,
-                list = said.join(", "),
-            ))),
-            FieldValidation::Warn | FieldValidation::Strict => Ok(said),
-        }
-    }
-
     /// The name of a new object, generated if asked for.
     fn name(&mut self, resource: &Resource, object: &mut Value) -> Result<String, Status> {
         let text = |key| object.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -260,7 +278,8 @@ impl Core {
         }
         if name.is_empty() && resource.is_stored() {
             let message = "Required value: name or generateName is required".to_owned();
-            let cause = Cause { reason: "FieldValueRequired", message, field: "metadata.name".to_owned() };
+            let cause =
+                Cause { reason: "FieldValueRequired", message, field: "metadata.name".to_owned() };
             return Err(Status::invalid(resource.id.group(), &resource.kind, "", vec![cause]));
         }
         Ok(name)
@@ -269,7 +288,9 @@ impl Core {
     /// Refuses objects in namespaces that do not exist.
     fn check_place(&self, resource: &Resource, namespace: &str) -> Result<(), Status> {
         let namespaces = builtin::namespaces();
-        if resource.scope == Scope::Namespaced && self.store.get(&namespaces, "", namespace).is_none() {
+        if resource.scope == Scope::Namespaced
+            && self.store.get(&namespaces, "", namespace).is_none()
+        {
             return Err(Status::not_found(&namespaces, namespace));
         }
         Ok(())
@@ -278,7 +299,9 @@ impl Core {
     /// What the system gives to a new object.
     fn stamp(&mut self, target: Target<'_>, object: &mut Value) {
         let (uid, time) = (self.uid(), self.clock.stamp());
-        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
         metadata.insert("name".to_owned(), target.name.into());
         metadata.insert("uid".to_owned(), uid.into());
         metadata.insert("creationTimestamp".to_owned(), time.into());
@@ -291,10 +314,17 @@ impl Core {
     }
 
     /// Stores the object, or only pretends to; an object on its way out goes with its last finalizer.
-    fn keep(&mut self, target: Target<'_>, mut object: Value, dry_run: DryRun) -> Result<Arc<Stored>, Status> {
-        let leaving = object.pointer("/metadata/deletionTimestamp").is_some() && !frame::has_finalizers(&object);
+    fn keep(
+        &mut self,
+        target: Target<'_>,
+        mut object: Value,
+        dry_run: DryRun,
+    ) -> Result<Arc<Stored>, Status> {
+        let leaving = object.pointer("/metadata/deletionTimestamp").is_some()
+            && !frame::has_finalizers(&object);
         let pretended = dry_run == DryRun::Yes;
-        let revision = if pretended { frame::revision(&object) } else { self.store.next_revision() };
+        let revision =
+            if pretended { frame::revision(&object) } else { self.store.next_revision() };
         let stored = stored(target, &mut object, revision)?;
         if pretended {
             return Ok(Arc::new(stored));
@@ -312,6 +342,26 @@ impl Core {
     }
 }
 
+/// Drops unknown fields, and says so or refuses.
+fn unknown_fields(
+    resource: &Resource,
+    object: &mut Value,
+    writer: &Writer,
+) -> Result<Vec<String>, Status> {
+    let dropped = resource.schema.prune(object);
+    let said: Vec<_> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
+    match writer.validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Strict if !said.is_empty() => Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}",
+            kind = resource.kind,
+            version = resource.version,
+            list = said.join(", "),
+        ))),
+        FieldValidation::Warn | FieldValidation::Strict => Ok(said),
+    }
+}
+
 fn check(target: Target<'_>, object: &Value) -> Result<(), Status> {
     let mut causes = frame::check_metadata(target.name, object);
     causes.extend(target.resource.schema.check(object));
@@ -323,13 +373,16 @@ fn check(target: Target<'_>, object: &Value) -> Result<(), Status> {
 
 /// Puts an object into the form in which it is kept, with its version.
 fn stored(target: Target<'_>, object: &mut Value, revision: u64) -> Result<Stored, Status> {
-    if let (Some(metadata), true) = (object.get_mut("metadata").and_then(Value::as_object_mut), revision > 0) {
+    if let (Some(metadata), true) =
+        (object.get_mut("metadata").and_then(Value::as_object_mut), revision > 0)
+    {
         metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
     }
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
     let label = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
-    let bytes = serde_json::to_vec(object)
-        .map_err(|cause| Status::new(Reason::InternalError, format!("could not encode the object: {cause}")))?;
+    let bytes = serde_json::to_vec(object).map_err(|cause| {
+        Status::new(Reason::InternalError, format!("could not encode the object: {cause}"))
+    })?;
     Ok(Stored {
         namespace: target.namespace.to_owned(),
         name: target.name.to_owned(),

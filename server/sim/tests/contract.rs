@@ -5,6 +5,12 @@
 //!
 //! Invariant: no case knows which server it talks to; it asks for a [`difference::Difference`] by name.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test ends where its expectation is not met, and says what differs"
+)]
+
 #[path = "contract/applying.rs"]
 mod applying;
 #[path = "contract/case.rs"]
@@ -29,16 +35,33 @@ use testkit::{RealServer, Variant};
 
 async fn run(subject: Subject) {
     let mut failed = Vec::new();
-    let cases = [reading::CASES, writing::CASES, applying::CASES, watching::CASES, definitions::CASES, rights::CASES];
+    let cases = [
+        reading::CASES,
+        writing::CASES,
+        applying::CASES,
+        watching::CASES,
+        definitions::CASES,
+        rights::CASES,
+    ];
     for case in cases.into_iter().flatten() {
         let outcome = tokio::time::timeout(subject::PATIENCE, (case.run)(&subject)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(anyhow::anyhow!("took too long")));
-        println!("{:?}: {}: {}", subject.server, case.name, if outcome.is_ok() { "kept" } else { "BROKEN" });
+        println!(
+            "{:?}: {}: {}",
+            subject.server,
+            case.name,
+            if outcome.is_ok() { "kept" } else { "BROKEN" }
+        );
         if let Err(cause) = outcome {
             failed.push(format!("{}: {cause:#}", case.name));
         }
     }
-    assert!(failed.is_empty(), "{:?} breaks the contract:\n{}", subject.server, failed.join("\n\n"));
+    assert!(
+        failed.is_empty(),
+        "{:?} breaks the contract:\n{}",
+        subject.server,
+        failed.join("\n\n")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Every fault, seen from a client: what goes wrong, and that it heals.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its expectation is not met")]
+
 #[path = "faults/house.rs"]
 mod house;
 
@@ -21,7 +23,8 @@ fn servers() -> ResourceId {
 async fn dropped_watches_end_and_can_be_opened_again() {
     let house = House::open().await;
     for end in [End::Clean, End::Abrupt] {
-        let mut watch = house.watch(&format!("&resourceVersion={}", house.cluster.revision())).await;
+        let mut watch =
+            house.watch(&format!("&resourceVersion={}", house.cluster.revision())).await;
         house.fault(Fault::DropWatches { end });
         let ended = watch.next().await;
         assert_eq!(ended.is_err(), end == End::Abrupt, "{ended:?}");
@@ -45,15 +48,24 @@ async fn a_compacted_history_is_gone_as_an_event_or_as_a_status() {
     let event = watch.next().await.unwrap().unwrap();
     assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
     house.fault(Fault::Gone { how: GoneAs::Status });
-    assert_eq!(house.get(&format!("{}?watch=true&resourceVersion={old}", house::SERVERS)).await.0, 410);
+    assert_eq!(
+        house.get(&format!("{}?watch=true&resourceVersion={old}", house::SERVERS)).await.0,
+        410
+    );
     house.server("a", "3");
-    assert_eq!(live.next().await.unwrap().unwrap()["type"], "MODIFIED", "who was up to date lost nothing");
+    assert_eq!(
+        live.next().await.unwrap().unwrap()["type"],
+        "MODIFIED",
+        "who was up to date lost nothing"
+    );
 }
 
 #[tokio::test]
 async fn everything_is_answered_alike_until_healed() {
     let house = House::open().await;
-    for (with, code) in [(Answer::Unauthorized, 401), (Answer::ServerError, 500), (Answer::TooMany(3), 429)] {
+    for (with, code) in
+        [(Answer::Unauthorized, 401), (Answer::ServerError, 500), (Answer::TooMany(3), 429)]
+    {
         house.fault(Fault::AnswerAll { with });
         for path in [house::SERVERS, "/apis", "/version"] {
             let head = house.head(path).await;
@@ -70,7 +82,11 @@ async fn a_hanging_resource_answers_nothing_and_its_watches_fall_silent() {
     let house = House::open().await;
     let mut watch = house.watch(&format!("&resourceVersion={}", house.cluster.revision())).await;
     house.fault(Fault::Hang { resource: Some(servers()) });
-    assert_eq!(house.get(&house::SERVERS.replace("servers", "switches")).await.0, 200, "others answer");
+    assert_eq!(
+        house.get(&house::SERVERS.replace("servers", "switches")).await.0,
+        200,
+        "others answer"
+    );
     let mut asked = Box::pin(house.get(house::SERVERS));
     house.server("a", "x");
     let silence = Duration::from_millis(200);
@@ -161,7 +177,8 @@ async fn a_restored_backup_goes_back_in_state_and_version() {
 async fn another_cluster_can_appear_under_the_same_address() {
     let house = House::open().await;
     house.server("a", "x");
-    let identity = async || house.get("/api/v1/namespaces/kube-system").await.2["metadata"]["uid"].clone();
+    let identity =
+        async || house.get("/api/v1/namespaces/kube-system").await.2["metadata"]["uid"].clone();
     let before = identity().await;
     house.fault(Fault::ChangeIdentity { seed: 99 });
     assert_ne!(identity().await, before);
@@ -215,31 +232,47 @@ async fn more_watches_than_allowed_are_told_to_come_back() {
 
 #[tokio::test]
 async fn faults_are_set_over_http_only_where_the_route_is_open() {
-    let fault = json!({"fault": "forbid", "user": null, "resource": "servers.wiring.githedgehog.com"});
+    let fault =
+        json!({"fault": "forbid", "user": null, "resource": "servers.wiring.githedgehog.com"});
     let closed = House::open().await;
     assert_eq!(closed.post("/hnp-sim/faults", "sim-admin", &fault).await.0, 404);
-    let open = House::with(Options { fault_route: sim::FaultRoute::Open, ..Options::default() }).await;
+    let open =
+        House::with(Options { fault_route: sim::FaultRoute::Open, ..Options::default() }).await;
     assert_eq!(open.post("/hnp-sim/faults", "sim-reader", &fault).await.0, 403);
     assert_eq!(open.post("/hnp-sim/faults", "sim-admin", &json!({"fault": "none"})).await.0, 400);
     assert_eq!(open.post("/hnp-sim/faults", "sim-admin", &fault).await.0, 200);
     assert_eq!(open.get(house::SERVERS).await.0, 403);
     open.fault(Fault::AnswerAll { with: Answer::ServerError });
-    assert_eq!(open.post("/hnp-sim/faults", "sim-admin", &json!({"fault": "heal"})).await.0, 200, "the way out stays open");
+    assert_eq!(
+        open.post("/hnp-sim/faults", "sim-admin", &json!({"fault": "heal"})).await.0,
+        200,
+        "the way out stays open"
+    );
     assert_eq!(open.get(house::SERVERS).await.0, 200);
 }
 
 #[tokio::test]
 async fn who_shows_no_token_reads_only_the_version_and_the_health() {
     let house = House::open().await;
-    for (path, code) in [("/version", 200), ("/healthz", 200), ("/readyz", 200), ("/apis", 401), (house::SERVERS, 401)] {
+    for (path, code) in [
+        ("/version", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/apis", 401),
+        (house::SERVERS, 401),
+    ] {
         assert_eq!(house.anonymous(path).await, code, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_quiet_watch_gets_bookmarks_with_the_newest_version() {
-    let house = House::with(Options { bookmark_every: Duration::from_millis(50), ..Options::default() }).await;
-    let mut watch = house.watch(&format!("&allowWatchBookmarks=true&resourceVersion={}", house.cluster.revision())).await;
+    let house =
+        House::with(Options { bookmark_every: Duration::from_millis(50), ..Options::default() })
+            .await;
+    let mut watch = house
+        .watch(&format!("&allowWatchBookmarks=true&resourceVersion={}", house.cluster.revision()))
+        .await;
     let switch = json!({"apiVersion": "wiring.githedgehog.com/v1beta1", "kind": "SwitchGroup",
         "metadata": {"namespace": "default", "name": "other"}, "spec": {}});
     house.cluster.apply(switch).unwrap();
@@ -250,6 +283,35 @@ async fn a_quiet_watch_gets_bookmarks_with_the_newest_version() {
         assert_eq!(event["type"], "BOOKMARK");
         seen = event["object"]["metadata"]["resourceVersion"].clone();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_watches_of_ten_thousand_objects_see_every_change_in_order() {
+    let house = House::open().await;
+    for number in 0..10_000 {
+        house.server(&format!("s{number}"), "x");
+    }
+    let began = std::time::Instant::now();
+    let (_, _, list) = house.get(house::SERVERS).await;
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(10_000));
+    println!("a list of 10,000 objects: {:?}", began.elapsed());
+    let from = format!("&resourceVersion={}", house.cluster.revision());
+    let mut watches = Vec::new();
+    for _ in 0..50 {
+        watches.push(house.watch(&from).await);
+    }
+    let began = std::time::Instant::now();
+    for number in 0..200 {
+        house.server(&format!("s{number}"), "y");
+    }
+    println!("200 changes: {:?}", began.elapsed());
+    for watch in &mut watches {
+        for number in 0..200 {
+            let event = watch.next().await.unwrap().unwrap();
+            assert_eq!(event["object"]["metadata"]["name"], json!(format!("s{number}")));
+        }
+    }
+    println!("and their 10,000 events: {:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use anyhow::{Context, ensure};
 
 /// The program of that name, if this machine has it.
 pub(crate) fn program(name: &str) -> anyhow::Result<Option<PathBuf>> {
-    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the programs are")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where the programs are"
+    )]
     let folder = env::var("KUBEBUILDER_ASSETS").ok();
     if let Some(folder) = folder {
         let path = Path::new(&folder).join(name);
@@ -44,5 +47,6 @@ fn unpack(packed: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 
 fn executable(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("chmod {}", path.display()))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("chmod {}", path.display()))
 }

@@ -10,8 +10,8 @@ use std::{
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 
 /// Files of one run.
@@ -47,8 +47,10 @@ impl Pki {
         let key = KeyPair::generate()?;
         let cert = leaf.signed_by(&key, &ca)?;
         let accounts = KeyPair::generate()?;
-        let tokens: Vec<_> =
-            USERS.iter().map(|(user, group)| format!("{},{user},{user},\"{group}\"\n", token(user))).collect();
+        let tokens: Vec<_> = USERS
+            .iter()
+            .map(|(user, group)| format!("{},{user},{user},\"{group}\"\n", token(user)))
+            .collect();
         for (name, text) in [
             ("ca.crt", ca.pem()),
             ("server.crt", cert.pem()),

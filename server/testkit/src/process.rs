@@ -49,7 +49,8 @@ impl Process {
             return Ok(());
         }
         let id = self.child.id().to_string();
-        let status = Command::new("kill").arg(format!("-{name}")).arg(&id).status().context("run kill")?;
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(&id).status().context("run kill")?;
         ensure!(status.success(), "could not send {name} to process {id}");
         Ok(())
     }
@@ -73,7 +74,10 @@ impl Process {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "only while a program ends; there is nothing to be notified by")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only while a program ends; there is nothing to be notified by"
+)]
 fn pause() {
     std::thread::sleep(LOOK_EVERY);
 }

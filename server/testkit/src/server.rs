@@ -18,14 +18,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    assets,
-    pki::Pki,
-    process::Process,
-};
+use crate::{assets, pki::Pki, process::Process};
 
 /// How long a server may take to become ready: ten seconds on a quiet machine.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 /// How often to ask.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How often to start anew with other ports.
@@ -115,7 +111,8 @@ impl RealServer {
         /// Tells the servers of one process apart.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("hnp-testkit-{}-{count}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("hnp-testkit-{}-{count}", std::process::id()));
         let pki = Pki::make(&folder.join("pki"))?;
         let server = Self {
             variant,
@@ -160,11 +157,13 @@ impl RealServer {
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         if self.etcd.is_none() {
             let program = assets::program("etcd")?.context("etcd is gone")?;
-            self.etcd = Some(Process::start(&program, &self.etcd_flags(), &self.folder.join("etcd.log"))?);
+            self.etcd =
+                Some(Process::start(&program, &self.etcd_flags(), &self.folder.join("etcd.log"))?);
         }
         if self.api.is_none() {
             let program = assets::program(self.variant.program())?.context("the server is gone")?;
-            self.api = Some(Process::start(&program, &self.api_flags(), &self.folder.join("api.log"))?);
+            self.api =
+                Some(Process::start(&program, &self.api_flags(), &self.folder.join("api.log"))?);
         }
         self.ready().await
     }
@@ -174,7 +173,11 @@ impl RealServer {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             for process in [&mut self.etcd, &mut self.api].into_iter().flatten() {
-                ensure!(process.is_alive(), "a server ended while it started:\n{}", process.last_words());
+                ensure!(
+                    process.is_alive(),
+                    "a server ended while it started:\n{}",
+                    process.last_words()
+                );
             }
             let asked = client.request_text(Request::get("/readyz").body(Vec::new())?).await;
             if matches!(asked.as_deref(), Ok("ok")) {
@@ -256,7 +259,9 @@ impl RealServer {
     pub async fn compact(&self) -> anyhow::Result<()> {
         let [_, etcd, _] = self.ports;
         let client = Client::try_from(Config::new(format!("http://127.0.0.1:{etcd}").parse()?))?;
-        let ask = |path: &str, body: Value| Request::post(path.to_owned()).body(body.to_string().into_bytes());
+        let ask = |path: &str, body: Value| {
+            Request::post(path.to_owned()).body(body.to_string().into_bytes())
+        };
         let range: Value = client.request(ask("/v3/kv/range", json!({"key": "AA=="}))?).await?;
         let revision = range.pointer("/header/revision").context("etcd names no revision")?;
         let body = json!({"revision": revision, "physical": true});
@@ -269,10 +274,13 @@ impl RealServer {
         let client = self.client(User::Admin).await?;
         let base = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         for crd in crds {
-            client.request::<Value>(Request::post(base).body(crd.to_string().into_bytes())?).await?;
+            client
+                .request::<Value>(Request::post(base).body(crd.to_string().into_bytes())?)
+                .await?;
         }
         for crd in crds {
-            let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let text =
+                |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
             let (group, version) = (text("/spec/group"), text("/spec/versions/0/name"));
             let list = format!("/apis/{group}/{version}/{}", text("/spec/names/plural"));
             wait_for(&client, &list).await?;
@@ -295,9 +303,16 @@ async fn wait_for(client: &Client, path: &str) -> anyhow::Result<()> {
 
 /// Ports that were free a moment ago.
 fn free_ports() -> anyhow::Result<[u16; 3]> {
-    let listeners: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let listeners: Vec<_> =
+        (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     let ports: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    ports.iter().map(std::net::SocketAddr::port).collect::<Vec<_>>().try_into().ok().context("three ports")
+    ports
+        .iter()
+        .map(std::net::SocketAddr::port)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .context("three ports")
 }
 
 #[expect(clippy::print_stdout, reason = "a skipped test says so, in one line")]

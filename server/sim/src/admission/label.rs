@@ -16,7 +16,8 @@ pub(super) fn stick(kind: Kind, object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     let old = metadata.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
     let theirs = old.into_iter().filter(|(key, _)| !key.contains(OWN));
-    let all: Map<String, Value> = theirs.chain(ours.into_iter().map(|(key, value)| (key, value.into()))).collect();
+    let all: Map<String, Value> =
+        theirs.chain(ours.into_iter().map(|(key, value)| (key, value.into()))).collect();
     if all.is_empty() {
         metadata.remove("labels");
     } else {
@@ -76,7 +77,9 @@ fn of(kind: Kind, spec: &Value) -> BTreeMap<String, String> {
 }
 
 fn connection(labels: &mut BTreeMap<String, String>, spec: &Value) {
-    let Some((ty, _)) = spec.as_object().and_then(|spec| spec.iter().find(|(_, value)| value.is_object())) else {
+    let Some((ty, _)) =
+        spec.as_object().and_then(|spec| spec.iter().find(|(_, value)| value.is_object()))
+    else {
         return;
     };
     let hyphened = |ty: &str| {
@@ -91,7 +94,13 @@ fn connection(labels: &mut BTreeMap<String, String>, spec: &Value) {
     put(labels, format!("{OWN}connection-type"), &hyphened(ty));
     let mut open = vec![(String::new(), spec)];
     while let Some((key, value)) = open.pop() {
-        if let (Some(device), true) = (device(value), matches!(key.as_str(), "switch" | "server" | "spine" | "leaf" | "switch1" | "switch2" | "gateway")) {
+        if let (Some(device), true) = (
+            device(value),
+            matches!(
+                key.as_str(),
+                "switch" | "server" | "spine" | "leaf" | "switch1" | "switch2" | "gateway"
+            ),
+        ) {
             let role = if key == "server" { "server" } else { "switch" };
             if key != "gateway" {
                 marks(labels, role, std::iter::once(device));
@@ -114,7 +123,11 @@ fn listed<'a>(spec: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
     spec.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn marks<'a>(labels: &mut BTreeMap<String, String>, what: &str, names: impl Iterator<Item = &'a str>) {
+fn marks<'a>(
+    labels: &mut BTreeMap<String, String>,
+    what: &str,
+    names: impl Iterator<Item = &'a str>,
+) {
     for name in names {
         put(labels, format!("{what}.{OWN}{name}"), "true");
     }

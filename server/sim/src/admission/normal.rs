@@ -20,7 +20,12 @@ pub(super) fn normalise(kind: Kind, spec: &mut Value) {
         vlan_ranges(map);
     }
     if kind == Kind::Vpc {
-        for subnet in map.get_mut("subnets").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        for subnet in map
+            .get_mut("subnets")
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flat_map(Map::values_mut)
+        {
             vpc_subnet(subnet);
         }
     }
@@ -37,14 +42,19 @@ pub(super) fn normalise(kind: Kind, spec: &mut Value) {
     if kind == Kind::ExternalPeering {
         let prefixes = spec.pointer_mut("/permit/external/prefixes").and_then(Value::as_array_mut);
         if let Some(prefixes) = prefixes {
-            prefixes.sort_by_key(|entry| entry.get("prefix").and_then(Value::as_str).unwrap_or_default().to_owned());
+            prefixes.sort_by_key(|entry| {
+                entry.get("prefix").and_then(Value::as_str).unwrap_or_default().to_owned()
+            });
         }
     }
 }
 
 /// Names of pools that become `default` when empty.
-const DEFAULTED: &[(Kind, &str)] =
-    &[(Kind::Vpc, "ipv4Namespace"), (Kind::Vpc, "vlanNamespace"), (Kind::External, "ipv4Namespace")];
+const DEFAULTED: &[(Kind, &str)] = &[
+    (Kind::Vpc, "ipv4Namespace"),
+    (Kind::Vpc, "vlanNamespace"),
+    (Kind::External, "ipv4Namespace"),
+];
 
 /// Lists of texts that are kept sorted.
 const SORTED: &[(Kind, &str)] = &[
@@ -78,7 +88,9 @@ fn switch(map: &mut Map<String, Value>) {
         }
     }
     for key in ["portSpeeds", "portGroupSpeeds"] {
-        for speed in map.get_mut(key).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        for speed in
+            map.get_mut(key).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+        {
             if let Some(short) = speed.as_str().and_then(|speed| speed.strip_prefix("SPEED_")) {
                 *speed = short.to_owned().into();
             }
@@ -89,7 +101,8 @@ fn switch(map: &mut Map<String, Value>) {
 /// Fills in the upper end of ranges and sorts them; one bad range empties the list, as the operator does.
 fn vlan_ranges(map: &mut Map<String, Value>) {
     let Some(ranges) = map.get_mut("ranges").and_then(Value::as_array_mut) else { return };
-    let number = |range: &Value, key: &str| range.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let number =
+        |range: &Value, key: &str| range.get(key).and_then(Value::as_u64).unwrap_or_default();
     for range in ranges.iter_mut() {
         let (from, to) = (number(range, "from"), number(range, "to"));
         if let (0, Some(range)) = (to, range.as_object_mut()) {
@@ -162,7 +175,8 @@ fn options(dhcp: &mut Map<String, Value>) {
 /// First and last address of a network of at most /30.
 fn network(cidr: &str) -> Option<(u32, u32)> {
     let (ip, bits) = cidr.split_once('/')?;
-    let (ip, bits): (Ipv4Addr, u32) = (ip.parse().ok()?, bits.parse().ok().filter(|bits| *bits <= 30)?);
+    let (ip, bits): (Ipv4Addr, u32) =
+        (ip.parse().ok()?, bits.parse().ok().filter(|bits| *bits <= 30)?);
     let hosts = u32::MAX.checked_shr(bits).unwrap_or_default();
     let first = u32::from(ip) & !hosts;
     Some((first, first | hosts))

@@ -51,7 +51,9 @@ pub(crate) fn take_away(schema: &Schema, value: &mut Value, gone: &Fields) {
         Value::Array(list) => {
             let items = schema.item();
             list.retain_mut(|item| {
-                let Some(below) = gone.child(&element(&schema.list_type, item)) else { return true };
+                let Some(below) = gone.child(&element(&schema.list_type, item)) else {
+                    return true;
+                };
                 if below.member {
                     return false;
                 }

@@ -53,7 +53,8 @@ pub(crate) struct ResourceAddress {
 impl Address {
     /// Reads a path.
     pub(crate) fn parse(path: &str) -> Self {
-        let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
+        let segments: Vec<String> =
+            path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
             ["healthz" | "livez" | "readyz", ..] => Self::Health,
@@ -67,7 +68,9 @@ impl Address {
             ["api", version, rest @ ..] => resource("", version, rest),
             ["apis"] => Self::Groups,
             ["apis", group] => Self::Group((*group).to_owned()),
-            ["apis", group, version] => Self::GroupVersion((*group).to_owned(), (*version).to_owned()),
+            ["apis", group, version] => {
+                Self::GroupVersion((*group).to_owned(), (*version).to_owned())
+            }
             ["apis", group, version, rest @ ..] => resource(group, version, rest),
             _ => Self::Unknown,
         }
@@ -153,11 +156,20 @@ mod tests {
 
     #[test]
     fn paths_of_objects_are_taken_apart() {
-        assert_eq!(place("/apis/g.io/v1/namespaces/ns/things/a/status"), ["g.io", "v1", "ns", "things", "a", "status"]);
+        assert_eq!(
+            place("/apis/g.io/v1/namespaces/ns/things/a/status"),
+            ["g.io", "v1", "ns", "things", "a", "status"]
+        );
         assert_eq!(place("/apis/g.io/v1/things"), ["g.io", "v1", "", "things", "", ""]);
         assert_eq!(place("/api/v1/namespaces/ns"), ["", "v1", "", "namespaces", "ns", ""]);
-        assert_eq!(place("/api/v1/namespaces/ns/status"), ["", "v1", "", "namespaces", "ns", "status"]);
-        assert_eq!(place("/api/v1/namespaces/ns/configmaps/a%2Eb"), ["", "v1", "ns", "configmaps", "a.b", ""]);
+        assert_eq!(
+            place("/api/v1/namespaces/ns/status"),
+            ["", "v1", "", "namespaces", "ns", "status"]
+        );
+        assert_eq!(
+            place("/api/v1/namespaces/ns/configmaps/a%2Eb"),
+            ["", "v1", "ns", "configmaps", "a.b", ""]
+        );
         assert_eq!(Address::parse("/apis/g/v1/a/b/c/d"), Address::Unknown);
     }
 

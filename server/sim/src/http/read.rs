@@ -62,16 +62,25 @@ impl Call {
 }
 
 /// GET of one object.
-pub(super) fn get(call: &Call, resource: &Resource, address: &ResourceAddress) -> Result<Response, Status> {
+pub(super) fn get(
+    call: &Call,
+    resource: &Resource,
+    address: &ResourceAddress,
+) -> Result<Response, Status> {
     let view = call.view()?;
     let stored = call.cluster.core().get(resource, &address.namespace, &address.name)?;
     Ok(answer::raw(200, "application/json", view.object(resource, &stored, call.now())?))
 }
 
 /// GET of many.
-pub(super) fn list(call: &Call, resource: &Resource, address: &ResourceAddress) -> Result<Response, Status> {
+pub(super) fn list(
+    call: &Call,
+    resource: &Resource,
+    address: &ResourceAddress,
+) -> Result<Response, Status> {
     let (view, selector) = (call.view()?, call.selector(address)?);
-    let limit: usize = number(&call.query, "limit")?.and_then(|limit| limit.try_into().ok()).unwrap_or_default();
+    let limit: usize =
+        number(&call.query, "limit")?.and_then(|limit| limit.try_into().ok()).unwrap_or_default();
     let after = resume(&call.query)?;
     let (list, revision) = {
         let core = call.cluster.core();
@@ -80,14 +89,19 @@ pub(super) fn list(call: &Call, resource: &Resource, address: &ResourceAddress) 
             None => moment(&call.query, limit, &core.store)?,
         };
         match moment {
-            Moment::Now => (core.store.list(&resource.id, &address.namespace), core.store.revision()),
+            Moment::Now => {
+                (core.store.list(&resource.id, &address.namespace), core.store.revision())
+            }
             Moment::At(at) => (core.store.list_at(&resource.id, &address.namespace, at)?, at),
         }
     };
     let is_new = |object: &Arc<Stored>| {
-        after.as_ref().is_none_or(|after| (&object.namespace, &object.name) > (&after.namespace, &after.name))
+        after
+            .as_ref()
+            .is_none_or(|after| (&object.namespace, &object.name) > (&after.namespace, &after.name))
     };
-    let meant = |object: &Arc<Stored>| selector.matches(&object.namespace, &object.name, &object.labels);
+    let meant =
+        |object: &Arc<Stored>| selector.matches(&object.namespace, &object.name, &object.labels);
     let mut list: Vec<_> = list.into_iter().filter(is_new).filter(meant).collect();
     let mut about = Map::new();
     about.insert("resourceVersion".to_owned(), revision.to_string().into());
@@ -111,7 +125,9 @@ pub(super) fn number(query: &Query, key: &str) -> Result<Option<u64>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| Status::bad_request(format!("{key}: Invalid value: {text:?}: not a number")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Status::bad_request(format!("{key}: Invalid value: {text:?}: not a number")))
 }
 
 fn moment(query: &Query, limit: usize, store: &Store) -> Result<Moment, Status> {
@@ -120,16 +136,20 @@ fn moment(query: &Query, limit: usize, store: &Store) -> Result<Moment, Status> 
         "" => limit > 0,
         "Exact" => true,
         "NotOlderThan" => false,
-        other => return Err(match_refused(&format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""))),
+        other => {
+            return Err(match_refused(&format!(
+                "Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""
+            )));
+        }
     };
     let matches = !query.text("resourceVersionMatch").is_empty();
     match version {
-        None if matches => {
-            Err(match_refused("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"))
-        }
-        Some(0) if matches && exact => {
-            Err(match_refused("Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""))
-        }
+        None if matches => Err(match_refused(
+            "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+        )),
+        Some(0) if matches && exact => Err(match_refused(
+            "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+        )),
         None | Some(0) => Ok(Moment::Now),
         Some(version) if version > store.revision() => Err(too_large(version, store.revision())),
         Some(version) if exact => Ok(Moment::At(version)),
@@ -144,7 +164,11 @@ fn match_refused(message: &str) -> Status {
 }
 
 fn too_large(wanted: u64, current: u64) -> Status {
-    let cause = Cause { reason: "ResourceVersionTooLarge", message: "Too large resource version".to_owned(), field: String::new() };
+    let cause = Cause {
+        reason: "ResourceVersionTooLarge",
+        message: "Too large resource version".to_owned(),
+        field: String::new(),
+    };
     let details = Details { causes: vec![cause], retry_after_secs: Some(1), ..Details::default() };
     Status {
         reason: Reason::Timeout,
@@ -155,8 +179,9 @@ fn too_large(wanted: u64, current: u64) -> Status {
 
 fn token(revision: u64, last: &Stored) -> Result<String, Status> {
     let token = Continue { revision, namespace: last.namespace.clone(), name: last.name.clone() };
-    let json = serde_json::to_vec(&token)
-        .map_err(|cause| Status::new(Reason::InternalError, format!("could not encode the token: {cause}")))?;
+    let json = serde_json::to_vec(&token).map_err(|cause| {
+        Status::new(Reason::InternalError, format!("could not encode the token: {cause}"))
+    })?;
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
@@ -166,8 +191,11 @@ fn resume(query: &Query) -> Result<Option<Continue>, Status> {
         return Ok(None);
     }
     if !matches!(query.text("resourceVersion"), "" | "0") {
-        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        return Err(Status::bad_request(
+            "specifying resource version is not allowed when using continue",
+        ));
     }
-    let token = URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let token =
+        URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
     token.map(Some).ok_or_else(|| Status::bad_request("continue key is not valid"))
 }

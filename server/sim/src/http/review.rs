@@ -14,13 +14,19 @@ use crate::{
 };
 
 /// POST of a review.
-pub(super) async fn answer(call: Call, resource: &Resource, body: Body) -> Result<Response, Status> {
+pub(super) async fn answer(
+    call: Call,
+    resource: &Resource,
+    body: Body,
+) -> Result<Response, Status> {
     if call.method != Method::POST {
-        return Err(Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource"));
+        return Err(Status::new(
+            Reason::MethodNotAllowed,
+            "the server does not allow this method on the requested resource",
+        ));
     }
     let body = writing::read_body(&call.cluster, body).await?;
-    let mut review: Value = serde_json::from_slice(&body)
-        .map_err(|cause| Status::bad_request(format!("the body could not be read as JSON: {cause}")))?;
+    let mut review = writing::read_object(&call, &body)?;
     let status = match resource.behaviour {
         Behaviour::RulesReview => rules(&call),
         Behaviour::AccessReview
@@ -29,7 +35,8 @@ pub(super) async fn answer(call: Call, resource: &Resource, body: Body) -> Resul
         | Behaviour::Namespaces
         | Behaviour::Definitions => access(&call, &review),
     };
-    let map = review.as_object_mut().ok_or_else(|| Status::bad_request("the body is not an object"))?;
+    let map =
+        review.as_object_mut().ok_or_else(|| Status::bad_request("the body is not an object"))?;
     map.insert("apiVersion".to_owned(), resource.api_version().into());
     map.insert("kind".to_owned(), resource.kind.clone().into());
     map.insert("status".to_owned(), status);
@@ -48,7 +55,8 @@ fn access(call: &Call, review: &Value) -> Value {
         namespace: text("namespace").to_owned(),
         name: text("name").to_owned(),
     };
-    let allowed = policy::allows(&call.token, &attempt, &call.cluster.inner.conditions.borrow().forbidden);
+    let allowed =
+        policy::allows(&call.token, &attempt, &call.cluster.inner.conditions.borrow().forbidden);
     json!({"allowed": allowed})
 }
 
@@ -63,7 +71,18 @@ fn rules(call: &Call) -> Value {
     if !verbs.is_empty() {
         rules.push(json!({"verbs": verbs, "apiGroups": ["*"], "resources": ["*"]}));
     }
-    let pages = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version"];
+    let pages = [
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
+    ];
     json!({"resourceRules": rules, "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": pages}],
         "incomplete": !call.cluster.inner.conditions.borrow().forbidden.is_empty()})
 }

@@ -48,13 +48,20 @@ impl View {
         };
         let view = |part: &str| {
             let (mime, parameters) = part.split_once(';').unwrap_or((part, ""));
-            let has = |wanted: &str| parameters.split(';').any(|parameter| parameter.trim() == wanted);
+            let has =
+                |wanted: &str| parameters.split(';').any(|parameter| parameter.trim() == wanted);
             let is_json = matches!(mime.trim(), "application/json" | "*/*" | "application/*");
             let is_meta = has("g=meta.k8s.io");
             match (is_json, parameters.contains("as=")) {
                 (true, false) => Some(Self::Whole),
-                (true, true) if is_meta && has("as=Table") && has("v=v1") => Some(Self::Table(carry)),
-                (true, true) if is_meta && (has("as=PartialObjectMetadata") || has("as=PartialObjectMetadataList")) => {
+                (true, true) if is_meta && has("as=Table") && has("v=v1") => {
+                    Some(Self::Table(carry))
+                }
+                (true, true)
+                    if is_meta
+                        && (has("as=PartialObjectMetadata")
+                            || has("as=PartialObjectMetadataList")) =>
+                {
                     Some(Self::Metadata)
                 }
                 _ => None,
@@ -68,20 +75,35 @@ impl View {
     }
 
     /// One object.
-    pub(crate) fn object(self, resource: &Resource, stored: &Stored, now: jiff::Timestamp) -> Result<Bytes, Status> {
+    pub(crate) fn object(
+        self,
+        resource: &Resource,
+        stored: &Stored,
+        now: jiff::Timestamp,
+    ) -> Result<Bytes, Status> {
         match self {
             Self::Whole => Ok(stored.bytes.clone()),
             Self::Metadata => Ok(encode(&metadata(&parse(stored)?))),
             Self::Table(carry) => {
                 let row = table::row(resource, &parse(stored)?, carry, now);
                 let revision = stored.revision.to_string();
-                Ok(encode(&table::table(&table::columns(resource), vec![row], json!({"resourceVersion": revision}))))
+                Ok(encode(&table::table(
+                    &table::columns(resource),
+                    &[row],
+                    &json!({"resourceVersion": revision}),
+                )))
             }
         }
     }
 
     /// A list.
-    pub(crate) fn list(self, resource: &Resource, list: &[std::sync::Arc<Stored>], about: &Value, now: jiff::Timestamp) -> Result<Bytes, Status> {
+    pub(crate) fn list(
+        self,
+        resource: &Resource,
+        list: &[std::sync::Arc<Stored>],
+        about: &Value,
+        now: jiff::Timestamp,
+    ) -> Result<Bytes, Status> {
         match self {
             Self::Whole => {
                 let items = list.iter().map(|object| &object.bytes[..]);
@@ -94,9 +116,11 @@ impl View {
                 Ok(join("PartialObjectMetadataList", "meta.k8s.io/v1", about, items))
             }
             Self::Table(carry) => {
-                let row = |object: &std::sync::Arc<Stored>| Ok(table::row(resource, &parse(object)?, carry, now));
+                let row = |object: &std::sync::Arc<Stored>| {
+                    Ok(table::row(resource, &parse(object)?, carry, now))
+                };
                 let rows = list.iter().map(row).collect::<Result<Vec<_>, Status>>()?;
-                Ok(encode(&table::table(&table::columns(resource), rows, about.clone())))
+                Ok(encode(&table::table(&table::columns(resource), &rows, about)))
             }
         }
     }
@@ -115,7 +139,12 @@ fn encode(value: &Value) -> Bytes {
 }
 
 /// A list put together from encoded objects.
-fn join<'a>(kind: &str, api_version: &str, about: &Value, items: impl Iterator<Item = &'a [u8]>) -> Bytes {
+fn join<'a>(
+    kind: &str,
+    api_version: &str,
+    about: &Value,
+    items: impl Iterator<Item = &'a [u8]>,
+) -> Bytes {
     let head = json!({"kind": kind, "apiVersion": api_version, "metadata": about}).to_string();
     let mut body = head.into_bytes();
     body.pop();

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long a watch lasts that names no time.
-const LIFETIME: Duration = Duration::from_secs(45 * 60);
+const LIFETIME: Duration = Duration::from_mins(45);
 /// How many events are looked at under one lock: enough for a burst, little enough to let others in.
 const BATCH_EVENTS: usize = 1_000;
 /// How many bytes are put together into one chunk: fewer, larger writes for long lists.
@@ -58,19 +58,25 @@ struct Watching {
 }
 
 /// Opens a watch.
-pub(super) fn open(call: &Call, resource: &Arc<Resource>, address: &ResourceAddress) -> Result<Response, Status> {
+pub(super) fn open(
+    call: &Call,
+    resource: &Arc<Resource>,
+    address: &ResourceAddress,
+) -> Result<Response, Status> {
     let selector = call.selector(address)?;
     let view = call.view()?;
     let from = read::number(&call.query, "resourceVersion")?.unwrap_or_default();
     let initial = initial_events(call)?.unwrap_or(from == 0);
     let permit = Arc::clone(&call.cluster.inner.watches).try_acquire_owned();
-    let permit = permit.map_err(|_| Status::too_many("too many watches are open, please try again later", 1))?;
+    let permit = permit
+        .map_err(|_| Status::too_many("too many watches are open, please try again later", 1))?;
     let lifetime = read::number(&call.query, "timeoutSeconds")?.filter(|secs| *secs > 0);
     let wants_bookmarks = call.query.is("allowWatchBookmarks");
     let every = call.cluster.inner.options.bookmark_every;
     let opened = Instant::now();
     let cuts = call.cluster.inner.cuts.subscribe();
-    let replays_seen = call.cluster.inner.replays.borrow().get(&resource.id).copied().unwrap_or_default();
+    let replays_seen =
+        call.cluster.inner.replays.borrow().get(&resource.id).copied().unwrap_or_default();
     let mut core = call.cluster.core();
     let mut watching = Watching {
         cluster: call.cluster.clone(),
@@ -102,7 +108,11 @@ pub(super) fn open(call: &Call, resource: &Arc<Resource>, address: &ResourceAddr
         }
         watching.fail(&gone);
     }
-    Ok(answer::raw(200, "application/json", Body::from_stream(stream::unfold(watching, Watching::step))))
+    Ok(answer::raw(
+        200,
+        "application/json",
+        Body::from_stream(stream::unfold(watching, Watching::step)),
+    ))
 }
 
 /// What `sendInitialEvents` asks for, if it is there.
@@ -111,8 +121,14 @@ fn initial_events(call: &Call) -> Result<Option<bool>, Status> {
         return Ok(None);
     }
     if call.query.text("resourceVersionMatch") != "NotOlderThan" {
-        let message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan".to_owned();
-        let cause = Cause { reason: "FieldValueForbidden", message, field: "resourceVersionMatch".to_owned() };
+        let message =
+            "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                .to_owned();
+        let cause = Cause {
+            reason: "FieldValueForbidden",
+            message,
+            field: "resourceVersionMatch".to_owned(),
+        };
         return Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![cause]));
     }
     Ok(Some(call.query.is("sendInitialEvents")))
@@ -192,14 +208,19 @@ impl Watching {
         self.subscription.signal.borrow_and_update();
         let core = self.cluster.core();
         let since = core.store.since(&self.resource.id, self.cursor, BATCH_EVENTS);
-        let replayed = self.cluster.inner.replays.borrow().get(&self.resource.id).copied().unwrap_or_default();
-        let replay = (replayed != self.replays_seen).then(|| core.store.last_event(&self.resource.id)).flatten();
+        let replayed =
+            self.cluster.inner.replays.borrow().get(&self.resource.id).copied().unwrap_or_default();
+        let replay = (replayed != self.replays_seen)
+            .then(|| core.store.last_event(&self.resource.id))
+            .flatten();
         drop(core);
         self.replays_seen = replayed;
         match since {
             Ok((events, cursor)) => {
                 self.cursor = cursor;
-                events.iter().for_each(|event| self.tell(event));
+                for event in &events {
+                    self.tell(event);
+                }
             }
             Err(gone) => return self.fail(&gone),
         }
@@ -216,7 +237,8 @@ impl Watching {
 
     /// Waits for something to do. Every branch only receives, so dropping the others loses nothing.
     async fn wait(&mut self) {
-        let bookmark = self.bookmarks.map_or(self.deadline, |_| self.next_bookmark.min(self.deadline));
+        let bookmark =
+            self.bookmarks.map_or(self.deadline, |_| self.next_bookmark.min(self.deadline));
         tokio::select! {
             biased;
             _ = self.cuts.changed() => {
@@ -247,7 +269,9 @@ impl Watching {
         if !self.namespace.is_empty() && event.object.namespace != self.namespace {
             return;
         }
-        let meant = |object: &Stored| self.selector.matches(&object.namespace, &object.name, &object.labels);
+        let meant = |object: &Stored| {
+            self.selector.matches(&object.namespace, &object.name, &object.labels)
+        };
         let before = event.before.as_deref().is_some_and(meant);
         let after = event.what != What::Deleted && meant(&event.object);
         let what = match (before, after) {
@@ -272,7 +296,8 @@ impl Watching {
     }
 
     fn bookmark(&mut self, annotations: &Value) {
-        let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
+        let mut metadata =
+            json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         crate::patch::merge(&mut metadata, &json!({"annotations": annotations}));
         let (kind, version) = (&self.resource.kind, self.resource.api_version());
         let object = json!({"kind": kind, "apiVersion": version, "metadata": metadata});
@@ -286,7 +311,8 @@ impl Watching {
 
     fn misbehave(&mut self, malformed: Malformed) {
         let last = self.cluster.core().store.last_event(&self.resource.id);
-        let object = last.as_ref().and_then(|event| parse(&event.object).ok()).unwrap_or_else(|| json!({}));
+        let object =
+            last.as_ref().and_then(|event| parse(&event.object).ok()).unwrap_or_else(|| json!({}));
         let changed = |change: fn(&mut serde_json::Map<String, Value>)| {
             let mut object = object.clone();
             object.as_object_mut().map(change);
@@ -300,7 +326,9 @@ impl Watching {
                 self.end = Some(End::Clean);
             }
             Malformed::Unparsable => {
-                self.queue.push_back(changed(|map| drop(map.insert("spec".to_owned(), "not a spec".into()))));
+                self.queue.push_back(changed(|map| {
+                    map.insert("spec".to_owned(), "not a spec".into());
+                }));
             }
             Malformed::NoSpec => self.queue.push_back(changed(|map| drop(map.remove("spec")))),
         }

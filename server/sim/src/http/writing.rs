@@ -62,7 +62,12 @@ pub(super) async fn write(
             let change = patch(&call, resource, &body, &writer)?;
             call.cluster.core().change(target, change, &writer)?
         }
-        _ => return Err(Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")),
+        _ => {
+            return Err(Status::new(
+                Reason::MethodNotAllowed,
+                "the server does not allow this method on the requested resource",
+            ));
+        }
     };
     show(&call, resource, &written)
 }
@@ -92,8 +97,15 @@ fn writer(call: &Call) -> Result<Writer, Status> {
         "" | "Warn" => FieldValidation::Warn,
         "Strict" => FieldValidation::Strict,
         other => {
-            let message = format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
-            return Err(option_refused("Options", "fieldValidation", "FieldValueNotSupported", &message));
+            let message = format!(
+                "Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            );
+            return Err(option_refused(
+                "Options",
+                "fieldValidation",
+                "FieldValueNotSupported",
+                &message,
+            ));
         }
     };
     let manager = match call.query.text("fieldManager") {
@@ -105,25 +117,27 @@ fn writer(call: &Call) -> Result<Writer, Status> {
 }
 
 /// A body as a value: JSON, or YAML where it says so.
-fn read_object(call: &Call, body: &[u8]) -> Result<Value, Status> {
+pub(super) fn read_object(call: &Call, body: &[u8]) -> Result<Value, Status> {
     let mime = call.header(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     match mime {
         "" | "application/json" => read_json(body),
         "application/yaml" => read_yaml(body),
+        "application/vnd.kubernetes.protobuf" => crate::protobuf::read(body),
         other => Err(unsupported(other, "application/json, application/yaml")),
     }
 }
 
 fn read_json(body: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(body)
-        .map_err(|cause| Status::bad_request(format!("the body could not be read as JSON: {cause}")))
+    serde_json::from_slice(body).map_err(|cause| {
+        Status::bad_request(format!("the body could not be read as JSON: {cause}"))
+    })
 }
 
 /// JSON is YAML, and the faster way to read it.
 fn read_yaml(body: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(body).or_else(|_| serde_norway::from_slice(body)).map_err(|cause| {
-        Status::bad_request(format!("error decoding YAML: {cause}"))
-    })
+    serde_json::from_slice(body)
+        .or_else(|_| serde_norway::from_slice(body))
+        .map_err(|cause| Status::bad_request(format!("error decoding YAML: {cause}")))
 }
 
 fn unsupported(mime: &str, accepted: &str) -> Status {
@@ -164,18 +178,28 @@ fn patch(call: &Call, resource: &Resource, body: &[u8], writer: &Writer) -> Resu
 
 /// A strategic merge patch is a merge patch as long as it merges no lists.
 fn without_directives(patch: Value) -> Result<Value, Status> {
-    let has = |value: &Value| value.as_object().is_some_and(|map| map.keys().any(|key| key.starts_with('$')));
+    let has = |value: &Value| {
+        value.as_object().is_some_and(|map| map.keys().any(|key| key.starts_with('$')))
+    };
     let mut open = vec![&patch];
     while let Some(value) = open.pop() {
         if has(value) {
-            return Err(Status::new(Reason::UnsupportedMediaType, "strategic merge directives are not served here"));
+            return Err(Status::new(
+                Reason::UnsupportedMediaType,
+                "strategic merge directives are not served here",
+            ));
         }
         open.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
     }
     Ok(patch)
 }
 
-fn delete(call: &Call, target: Target<'_>, writer: &mut Writer, body: &[u8]) -> Result<Response, Status> {
+fn delete(
+    call: &Call,
+    target: Target<'_>,
+    writer: &mut Writer,
+    body: &[u8],
+) -> Result<Response, Status> {
     let options = if body.is_empty() { Value::Null } else { read_yaml(body)? };
     if options.get("dryRun").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
         writer.dry_run = DryRun::Yes;
@@ -184,12 +208,17 @@ fn delete(call: &Call, target: Target<'_>, writer: &mut Writer, body: &[u8]) -> 
     if target.name.is_empty() {
         return delete_all(call, target, writer, &options);
     }
-    let deleted = call.cluster.core().delete(resource, target.namespace, target.name, writer, &options)?;
+    let deleted =
+        call.cluster.core().delete(resource, target.namespace, target.name, writer, &options)?;
     match deleted {
-        Deleted::Marked(object) => {
-            Ok(answer::raw(200, "application/json", call.view()?.object(resource, &object, call.now())?))
+        Deleted::Marked(object) => Ok(answer::raw(
+            200,
+            "application/json",
+            call.view()?.object(resource, &object, call.now())?,
+        )),
+        Deleted::Gone(object) => {
+            Ok(answer::json(&success(resource, target.name, &crate::core::parse(&object)?)))
         }
-        Deleted::Gone(object) => Ok(answer::json(&success(resource, target.name, &crate::core::parse(&object)?))),
     }
 }
 
@@ -206,7 +235,12 @@ fn success(resource: &Resource, name: &str, object: &Value) -> Value {
 }
 
 /// DELETE of a collection: everything that the selectors mean.
-fn delete_all(call: &Call, target: Target<'_>, writer: &Writer, options: &Value) -> Result<Response, Status> {
+fn delete_all(
+    call: &Call,
+    target: Target<'_>,
+    writer: &Writer,
+    options: &Value,
+) -> Result<Response, Status> {
     let (resource, view) = (target.resource, call.view()?);
     let selector = Call::selector(call, &ResourceAddress::default())?;
     let mut core = call.cluster.core();

@@ -74,7 +74,12 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn object(schema: &Schema, map: &serde_json::Map<String, Value>, path: &Path, causes: &mut Vec<Cause>) {
+fn object(
+    schema: &Schema,
+    map: &serde_json::Map<String, Value>,
+    path: &Path,
+    causes: &mut Vec<Cause>,
+) {
     for key in &schema.required {
         if !map.contains_key(key) {
             let message = "Required value".to_owned();
@@ -166,7 +171,8 @@ fn numeric(
 
 fn unsupported(schema: &Schema, value: &Value, path: &Path) -> Cause {
     let values: Vec<_> = schema.values.iter().map(shown).collect();
-    let message = format!("Unsupported value: {}: supported values: {}", shown(value), values.join(", "));
+    let message =
+        format!("Unsupported value: {}: supported values: {}", shown(value), values.join(", "));
     Cause { reason: "FieldValueNotSupported", message, field: path.text().to_owned() }
 }
 

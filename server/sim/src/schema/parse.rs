@@ -39,7 +39,10 @@ impl Schema {
             length: count(json, "minLength", "maxLength"),
             item_count: count(json, "minItems", "maxItems"),
             property_count: count(json, "minProperties", "maxProperties"),
-            pattern: json.get("pattern").and_then(Value::as_str).and_then(|text| Regex::new(text).ok()),
+            pattern: json
+                .get("pattern")
+                .and_then(Value::as_str)
+                .and_then(|text| Regex::new(text).ok()),
             nullable: flag("nullable"),
             preserve: flag("x-kubernetes-preserve-unknown-fields"),
             int_or_string: flag("x-kubernetes-int-or-string"),
@@ -94,7 +97,8 @@ fn texts(list: &[Value]) -> Vec<String> {
 pub(crate) fn metadata() -> Value {
     let text = json!({"type": "string"});
     let time = json!({"type": "string", "format": "date-time", "nullable": true});
-    let map = json!({"type": "object", "nullable": true, "additionalProperties": {"type": "string"}});
+    let map =
+        json!({"type": "object", "nullable": true, "additionalProperties": {"type": "string"}});
     let owner = json!({"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
         "apiVersion": text, "kind": text, "name": text, "uid": text,
         "controller": {"type": "boolean"}, "blockOwnerDeletion": {"type": "boolean"},

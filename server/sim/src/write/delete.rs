@@ -58,10 +58,17 @@ impl Core {
         Ok(Deleted::Gone(last))
     }
 
-    fn mark(&mut self, target: Target<'_>, mut object: Value, writer: &Writer) -> Result<Deleted, Status> {
+    fn mark(
+        &mut self,
+        target: Target<'_>,
+        mut object: Value,
+        writer: &Writer,
+    ) -> Result<Deleted, Status> {
         let time = self.clock.stamp();
         let is_marked = object.pointer("/metadata/deletionTimestamp").is_some();
-        if let (false, Some(metadata)) = (is_marked, object.get_mut("metadata").and_then(Value::as_object_mut)) {
+        if let (false, Some(metadata)) =
+            (is_marked, object.get_mut("metadata").and_then(Value::as_object_mut))
+        {
             metadata.insert("deletionTimestamp".to_owned(), time.into());
             metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
             frame::raise_generation(&mut object);
@@ -81,13 +88,21 @@ impl Core {
                 let id = defined(name);
                 (all.into_iter().filter(|other| other.id == id).collect(), "")
             }
-            Behaviour::Custom | Behaviour::Plain | Behaviour::AccessReview | Behaviour::RulesReview => {
+            Behaviour::Custom
+            | Behaviour::Plain
+            | Behaviour::AccessReview
+            | Behaviour::RulesReview => {
                 return Ok(());
             }
         };
         for resource in inside {
             for object in self.store.list(&resource.id, namespace) {
-                let target = Target { resource: &resource, namespace: &object.namespace, name: &object.name, status: false };
+                let target = Target {
+                    resource: &resource,
+                    namespace: &object.namespace,
+                    name: &object.name,
+                    status: false,
+                };
                 let mut value = parse(&object)?;
                 let last = stored(target, &mut value, self.store.next_revision())?;
                 self.store.remove(&resource.id, last);
@@ -112,7 +127,9 @@ fn check_preconditions(target: Target<'_>, live: &Value, options: &Value) -> Res
         let wanted = options.pointer(wanted).and_then(Value::as_str);
         let is = live.pointer(is).and_then(Value::as_str).unwrap_or_default();
         if let Some(wanted) = wanted.filter(|wanted| *wanted != is) {
-            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}"
+            );
             return Err(Status {
                 reason: Reason::Conflict,
                 ..Status::conflict(&target.resource.id, target.name, &why)

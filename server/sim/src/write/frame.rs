@@ -13,8 +13,14 @@ use crate::{
 
 /// Metadata that only the system writes.
 const SYSTEM: [&str; 8] = [
-    "name", "namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp",
-    "deletionGracePeriodSeconds", "managedFields",
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
 ];
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -51,16 +57,19 @@ pub(super) fn check_type(resource: &Resource, object: &mut Value) -> Result<(), 
     }
     set(object, "apiVersion", &version);
     set(object, "kind", kind);
-    if !object.get("metadata").is_some_and(Value::is_object) {
-        if let Some(map) = object.as_object_mut() {
-            map.insert("metadata".to_owned(), Value::Object(Map::new()));
-        }
+    let has_metadata = object.get("metadata").is_some_and(Value::is_object);
+    if let (false, Some(map)) = (has_metadata, object.as_object_mut()) {
+        map.insert("metadata".to_owned(), Value::Object(Map::new()));
     }
     Ok(())
 }
 
 /// The namespace in the object must be the one in the URL.
-pub(super) fn check_namespace(resource: &Resource, namespace: &str, object: &mut Value) -> Result<(), Status> {
+pub(super) fn check_namespace(
+    resource: &Resource,
+    namespace: &str,
+    object: &mut Value,
+) -> Result<(), Status> {
     let given = text(object, "/metadata/namespace");
     if !given.is_empty() && given != namespace {
         return Err(Status::bad_request(
@@ -96,18 +105,33 @@ pub(super) fn check_version_given(target: Target<'_>, object: &Value) -> Result<
         return Ok(());
     }
     let message = "Invalid value: 0: must be specified for an update".to_owned();
-    let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".to_owned() };
-    Err(Status::invalid(target.resource.id.group(), &target.resource.kind, target.name, vec![cause]))
+    let cause = Cause {
+        reason: "FieldValueInvalid",
+        message,
+        field: "metadata.resourceVersion".to_owned(),
+    };
+    Err(Status::invalid(
+        target.resource.id.group(),
+        &target.resource.kind,
+        target.name,
+        vec![cause],
+    ))
 }
 
 /// Version and uid, where given, must be those of the live object.
-pub(super) fn check_precondition(target: Target<'_>, live: &Value, object: &Value) -> Result<(), Status> {
+pub(super) fn check_precondition(
+    target: Target<'_>,
+    live: &Value,
+    object: &Value,
+) -> Result<(), Status> {
     let (has, wants) = (text(live, "/metadata/uid"), text(object, "/metadata/uid"));
     if !wants.is_empty() && wants != has {
-        let why = format!("Precondition failed: UID in precondition: {wants}, UID in object meta: {has}");
+        let why =
+            format!("Precondition failed: UID in precondition: {wants}, UID in object meta: {has}");
         return Err(Status::conflict(&target.resource.id, target.name, &why));
     }
-    let (has, wants) = (text(live, "/metadata/resourceVersion"), text(object, "/metadata/resourceVersion"));
+    let (has, wants) =
+        (text(live, "/metadata/resourceVersion"), text(object, "/metadata/resourceVersion"));
     if !wants.is_empty() && wants != has {
         return Err(Status::stale(&target.resource.id, target.name));
     }
@@ -116,7 +140,11 @@ pub(super) fn check_precondition(target: Target<'_>, live: &Value, object: &Valu
 
 /// An applied object names no managers.
 pub(super) fn check_apply(applied: &Value) -> Result<(), Status> {
-    if applied.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+    if applied
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty())
+    {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
@@ -143,7 +171,10 @@ pub(super) fn frame(target: Target<'_>, live: Option<&Value>, object: &mut Value
     }
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     metadata.retain(|key, value| {
-        !SYSTEM.contains(&key.as_str()) && key != "resourceVersion" && key != "selfLink" && !value.is_null()
+        !SYSTEM.contains(&key.as_str())
+            && key != "resourceVersion"
+            && key != "selfLink"
+            && !value.is_null()
     });
     for key in SYSTEM {
         if let (Some(value), true) =
@@ -202,7 +233,10 @@ pub(super) fn raise_generation(object: &mut Value) {
 
 /// Whether somebody still has to clean up.
 pub(super) fn has_finalizers(object: &Value) -> bool {
-    object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty())
 }
 
 /// The version of an object, 0 for one that has none yet.
@@ -243,7 +277,10 @@ fn is_subdomain(name: &str) -> bool {
 fn is_label_value(value: &str) -> bool {
     let good = |sign: char| sign.is_ascii_alphanumeric() || "-_.".contains(sign);
     let edge = |sign: Option<char>| sign.is_none_or(|sign| sign.is_ascii_alphanumeric());
-    value.len() <= 63 && value.chars().all(good) && edge(value.chars().next()) && edge(value.chars().last())
+    value.len() <= 63
+        && value.chars().all(good)
+        && edge(value.chars().next())
+        && edge(value.chars().last())
 }
 
 /// The refusal of a write for which a fault asked.

@@ -14,7 +14,8 @@ pub(super) fn decorate(resource: &Resource, object: &mut Value) -> Result<(), St
     match resource.behaviour {
         Behaviour::Namespaces => namespace(object),
         Behaviour::Definitions => definition(object)?,
-        Behaviour::Custom | Behaviour::Plain | Behaviour::AccessReview | Behaviour::RulesReview => {}
+        Behaviour::Custom | Behaviour::Plain | Behaviour::AccessReview | Behaviour::RulesReview => {
+        }
     }
     Ok(())
 }
@@ -34,9 +35,7 @@ fn namespace(object: &mut Value) {
 fn definition(object: &mut Value) -> Result<(), Status> {
     let resource = Resource::from_crd(object)?;
     let at = object.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default();
-    let condition = |ty: &str, reason: &str, message: &str| {
-        json!({"type": ty, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at})
-    };
+    let condition = |ty: &str, reason: &str, message: &str| json!({"type": ty, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at});
     let names = json!({
         "kind": resource.kind, "listKind": resource.list_kind, "plural": resource.id.plural(),
         "singular": resource.singular, "shortNames": resource.short_names, "categories": resource.categories,

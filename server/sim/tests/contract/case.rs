@@ -5,21 +5,21 @@ use std::pin::Pin;
 use crate::subject::Subject;
 
 /// What a case gives.
-pub type Outcome<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+pub(crate) type Outcome<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
 
 /// One case.
-pub struct Case {
+pub(crate) struct Case {
     /// The sentence.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The proof.
-    pub run: for<'a> fn(&'a Subject) -> Outcome<'a>,
+    pub(crate) run: for<'a> fn(&'a Subject) -> Outcome<'a>,
 }
 
 /// Makes a list of cases from functions whose names are sentences.
 #[macro_export]
 macro_rules! cases {
     ($($name:ident),+ $(,)?) => {
-        pub const CASES: &[$crate::case::Case] =
+        pub(crate) const CASES: &[$crate::case::Case] =
             &[$($crate::case::Case { name: stringify!($name), run: |subject| Box::pin($name(subject)) }),+];
     };
 }

@@ -21,7 +21,10 @@ async fn a_definition_brings_its_resource_and_takes_it_away(s: &Subject) -> anyh
     s.define(&widgets(&group)).await?;
     let definition = s.get(&format!("{BASE}/widgets.{group}")).await?.expect(200)?;
     let conditions = definition.json["status"]["conditions"].as_array().context("conditions")?;
-    ensure!(conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True"), "{conditions:?}");
+    ensure!(
+        conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True"),
+        "{conditions:?}"
+    );
     let mut object = widget("a", json!({"size": 1}));
     object["apiVersion"] = json!(format!("{group}/v1"));
     s.post(&list, &object).await?.expect(201)?;
@@ -75,11 +78,13 @@ async fn a_changed_schema_counts_at_once(s: &Subject) -> anyhow::Result<()> {
     object["apiVersion"] = json!(format!("{group}/v1"));
     s.post(&path, &object).await?.refused(422, "Invalid")?;
     let maximum = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size/maximum";
-    let patch = json!([{"op": "replace", "path": maximum, "value": 500}]);
+    let change = json!([{"op": "replace", "path": maximum, "value": 500}]);
     let of = format!("{BASE}/widgets.{group}");
     let mime = "application/json-patch+json";
-    s.ask(&s.admin, http::Method::PATCH, &of, mime, &patch).await?.expect(200)?;
-    s.until(async || Ok(s.post(&path, &object).await?.code == 201)).await.context("the new schema does not count")?;
+    s.ask(&s.admin, http::Method::PATCH, &of, mime, &change).await?.expect(200)?;
+    s.until(async || Ok(s.post(&path, &object).await?.code == 201))
+        .await
+        .context("the new schema does not count")?;
     let _: Value = s.get(&of).await?.expect(200)?.json;
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::subject::Server;
 
 /// Something that one of the servers does otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Difference {
+pub(crate) enum Difference {
     /// No `sendInitialEvents`.
     NoWatchList,
     /// No `fieldValidation`, no warnings: unknown fields go silently.
@@ -28,17 +28,39 @@ pub enum Difference {
 /// All differences.
 const ALL: &[(Server, Difference, &str)] = &[
     (Server::Full, Difference::NoWatchList, "kube-apiserver 1.20 is older than WatchList"),
-    (Server::Full, Difference::NoFieldValidation, "kube-apiserver 1.20 is older than fieldValidation"),
+    (
+        Server::Full,
+        Difference::NoFieldValidation,
+        "kube-apiserver 1.20 is older than fieldValidation",
+    ),
     (Server::Full, Difference::NoAggregatedDiscovery, "kube-apiserver 1.20 has neither"),
-    (Server::Full, Difference::UnreadableVersionIsAFailure, "kube-apiserver 1.20 does not classify the error"),
-    (Server::Full, Difference::SchemalessApply, "kube-apiserver 1.20 deduces the types of custom resources"),
-    (Server::Crd, Difference::NoGroupList, "the list of groups is the business of an aggregator, which is not there"),
-    (Server::Crd, Difference::CacheOutlivesCompaction, "release 1.36 answers exact lists and pages from snapshots in its cache"),
+    (
+        Server::Full,
+        Difference::UnreadableVersionIsAFailure,
+        "kube-apiserver 1.20 does not classify the error",
+    ),
+    (
+        Server::Full,
+        Difference::SchemalessApply,
+        "kube-apiserver 1.20 deduces the types of custom resources",
+    ),
+    (
+        Server::Crd,
+        Difference::NoGroupList,
+        "the list of groups is the business of an aggregator, which is not there",
+    ),
+    (
+        Server::Crd,
+        Difference::CacheOutlivesCompaction,
+        "release 1.36 answers exact lists and pages from snapshots in its cache",
+    ),
     (Server::Crd, Difference::NoNamespaces, "the CRD server serves custom resources alone"),
     (Server::Crd, Difference::NoAccessReview, "the CRD server has no authorization API"),
 ];
 
 /// Why a server differs, if it does.
-pub fn reason(server: Server, difference: Difference) -> Option<&'static str> {
-    ALL.iter().find(|(whose, what, _)| *whose == server && *what == difference).map(|(.., why)| *why)
+pub(crate) fn reason(server: Server, difference: Difference) -> Option<&'static str> {
+    ALL.iter()
+        .find(|(whose, what, _)| *whose == server && *what == difference)
+        .map(|(.., why)| *why)
 }

@@ -28,7 +28,8 @@ crate::cases![
 
 async fn a_real_client_makes_reads_lists_and_deletes_an_object(s: &Subject) -> anyhow::Result<()> {
     let gvk = GroupVersionKind::gvk("contract.hnp.example", "v1", "Widget");
-    let api: Api<DynamicObject> = Api::namespaced_with(s.admin.clone(), "default", &ApiResource::from_gvk(&gvk));
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(s.admin.clone(), "default", &ApiResource::from_gvk(&gvk));
     let name = s.name();
     let object: DynamicObject = serde_json::from_value(widget(&name, json!({"size": 1})))?;
     let made = api.create(&PostParams::default(), &object).await?;
@@ -77,7 +78,11 @@ async fn all_pages_of_a_list_show_one_moment(s: &Subject) -> anyhow::Result<()> 
     late["metadata"]["labels"] = json!({"set": label});
     s.post(WIDGETS, &late).await?.expect(201)?;
     let second = s.get(&format!("{base}&continue={token}")).await?.expect(200)?;
-    ensure!(names(&second.json) == made[2..], "the deleted one is still shown, the new one is not: {}", second.json);
+    ensure!(
+        names(&second.json) == made[2..],
+        "the deleted one is still shown, the new one is not: {}",
+        second.json
+    );
     ensure!(second.version() == first.version());
     ensure!(second.text("/metadata/continue").is_empty());
     let bad = s.get(&format!("{WIDGETS}?limit=2&continue=nonsense")).await?;
@@ -111,11 +116,18 @@ async fn labels_and_fields_select(s: &Subject) -> anyhow::Result<()> {
         (format!("set={label},!odd"), 0),
         (format!("set={label},odd"), 4),
     ] {
-        let encoded = selector.replace('=', "%3D").replace(' ', "%20").replace(',', "%2C").replace('!', "%21");
+        let encoded = selector
+            .replace('=', "%3D")
+            .replace(' ', "%20")
+            .replace(',', "%2C")
+            .replace('!', "%21");
         let list = s.get(&format!("{WIDGETS}?labelSelector={encoded}")).await?.expect(200)?;
         ensure!(names(&list.json).len() == count, "{selector}: {:?}", names(&list.json));
     }
-    let one = s.get(&format!("{WIDGETS}?fieldSelector=metadata.name%3D{}", made[0])).await?.expect(200)?;
+    let one = s
+        .get(&format!("{WIDGETS}?fieldSelector=metadata.name%3D{}", made[0]))
+        .await?
+        .expect(200)?;
     ensure!(names(&one.json) == made[..1]);
     s.get(&format!("{WIDGETS}?fieldSelector=spec.size%3D1")).await?.refused(400, "BadRequest")?;
     s.get(&format!("{WIDGETS}?labelSelector=a%20b")).await?.refused(400, "BadRequest")?;
@@ -130,7 +142,12 @@ async fn a_table_has_the_columns_of_the_definition(s: &Subject) -> anyhow::Resul
         let request = Request::get(path).header("accept", accept).body(Body::empty())?;
         let table = s.send(&s.admin, request).await?.expect(200)?.json;
         ensure!(table["kind"] == "Table", "{table}");
-        let columns: Vec<_> = table["columnDefinitions"].as_array().context("columns")?.iter().map(|c| &c["name"]).collect();
+        let columns: Vec<_> = table["columnDefinitions"]
+            .as_array()
+            .context("columns")?
+            .iter()
+            .map(|c| &c["name"])
+            .collect();
         ensure!(columns == ["Name", "Size"], "{columns:?}");
         ensure!(table["rows"][0]["cells"] == json!([name, 7]), "{table}");
         ensure!(table["rows"][0]["object"]["kind"] == "PartialObjectMetadata", "{table}");
@@ -151,7 +168,11 @@ async fn metadata_can_be_read_alone(s: &Subject) -> anyhow::Result<()> {
 
 async fn what_is_not_there_is_not_found(s: &Subject) -> anyhow::Result<()> {
     let reply = s.get(&format!("{WIDGETS}/gone")).await?.refused(404, "NotFound")?;
-    ensure!(reply.text("/details/kind") == "widgets" && reply.text("/details/name") == "gone", "{}", reply.json);
+    ensure!(
+        reply.text("/details/kind") == "widgets" && reply.text("/details/name") == "gone",
+        "{}",
+        reply.json
+    );
     ensure!(s.get("/apis/contract.hnp.example/v1/gadgets").await?.code == 404);
     ensure!(s.get("/apis/contract.hnp.example/v2/widgets").await?.code == 404);
     ensure!(s.get("/nowhere").await?.code == 404);
@@ -166,7 +187,10 @@ async fn everything_that_is_served_is_discovered(s: &Subject) -> anyhow::Result<
     let lists_groups = !s.differs(Difference::NoGroupList);
     s.until(async || {
         let groups = s.get("/apis").await?.expect(200)?.json;
-        Ok(!lists_groups || groups["groups"].as_array().is_some_and(|list| list.iter().any(|entry| entry["name"] == group)))
+        Ok(!lists_groups
+            || groups["groups"]
+                .as_array()
+                .is_some_and(|list| list.iter().any(|entry| entry["name"] == group)))
     })
     .await?;
     let page = s.get(&format!("/apis/{group}/v1")).await?.expect(200)?.json;
@@ -174,8 +198,12 @@ async fn everything_that_is_served_is_discovered(s: &Subject) -> anyhow::Result<
     let find = |name: &str| resources.iter().find(|entry| entry["name"] == name).cloned();
     let widgets = find("widgets").context("widgets")?;
     ensure!(widgets["namespaced"] == true && widgets["kind"] == "Widget", "{widgets}");
-    for verb in ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"] {
-        ensure!(widgets["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|has| has == verb)), "{verb}");
+    for verb in ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    {
+        ensure!(
+            widgets["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|has| has == verb)),
+            "{verb}"
+        );
     }
     ensure!(find("widgets/status").is_some());
     Ok(())
@@ -187,22 +215,36 @@ async fn aggregated_discovery_and_openapi_name_the_resource(s: &Subject) -> anyh
     }
     let wanted = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     s.until(async || {
-        let request = Request::get("/apis").header("accept", format!("{wanted},application/json")).body(Body::empty())?;
+        let request = Request::get("/apis")
+            .header("accept", format!("{wanted},application/json"))
+            .body(Body::empty())?;
         let page = s.send(&s.admin, request).await?.expect(200)?;
-        let mime = page.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mime = page
+            .headers
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         ensure!(mime.contains("APIGroupDiscoveryList"), "{mime}");
         let items = page.json["items"].as_array().cloned().unwrap_or_default();
-        Ok(items.iter().any(|item| item["metadata"]["name"] == "contract.hnp.example"
-            && item["versions"][0]["resources"][0]["resource"] == "widgets"))
+        Ok(items.iter().any(|item| {
+            item["metadata"]["name"] == "contract.hnp.example"
+                && item["versions"][0]["resources"][0]["resource"] == "widgets"
+        }))
     })
     .await?;
     let index = "apis/contract.hnp.example/v1";
     s.until(async || Ok(s.get("/openapi/v3").await?.json["paths"].get(index).is_some())).await?;
-    let url = s.get("/openapi/v3").await?.json["paths"][index]["serverRelativeURL"].as_str().context("url")?.to_owned();
+    let url = s.get("/openapi/v3").await?.json["paths"][index]["serverRelativeURL"]
+        .as_str()
+        .context("url")?
+        .to_owned();
     let document = s.get(&url).await?.expect(200)?.json;
     let schemas = document["components"]["schemas"].as_object().context("schemas")?;
     let widget = schemas.get("example.hnp.contract.v1.Widget").context("the schema of widgets")?;
-    ensure!(widget["properties"]["spec"]["properties"]["size"]["maximum"] == json!(100), "{widget}");
+    ensure!(
+        widget["properties"]["spec"]["properties"]["size"]["maximum"] == json!(100),
+        "{widget}"
+    );
     ensure!(widget["x-kubernetes-group-version-kind"][0]["kind"] == "Widget");
     Ok(())
 }

@@ -30,7 +30,10 @@ async fn a_watch_tells_every_change_after_its_version_in_order(s: &Subject) -> a
     ensure!(watch.event().await? == pair("ADDED", &name));
     s.merge(&path, &json!({"spec": {"size": 2}})).await?.expect(200)?;
     s.merge(&path, &json!({"spec": {"size": 2}})).await?.expect(200)?;
-    let last = s.merge(&format!("{path}/status"), &json!({"status": {"phase": "x"}})).await?.expect(200)?;
+    let last = s
+        .merge(&format!("{path}/status"), &json!({"status": {"phase": "x"}}))
+        .await?
+        .expect(200)?;
     s.delete(&path).await?.expect(200)?;
     ensure!(watch.event().await? == pair("MODIFIED", &name));
     let modified = watch.next().await?.context("an event")?;
@@ -56,9 +59,12 @@ async fn a_watch_without_a_version_begins_with_what_is_there(s: &Subject) -> any
 async fn a_selector_turns_changes_into_arrivals_and_departures(s: &Subject) -> anyhow::Result<()> {
     let (name, label) = (s.name(), s.name());
     let from = s.get(WIDGETS).await?.version().to_owned();
-    let mut watch = s.watch(WIDGETS, &format!("&resourceVersion={from}&labelSelector=in%3D{label}")).await?;
+    let mut watch =
+        s.watch(WIDGETS, &format!("&resourceVersion={from}&labelSelector=in%3D{label}")).await?;
     let (path, _) = s.make(&name, json!({"size": 1})).await?;
-    let label_it = async |value: serde_json::Value| s.merge(&path, &json!({"metadata": {"labels": {"in": value}}})).await?.expect(200);
+    let label_it = async |value: serde_json::Value| {
+        s.merge(&path, &json!({"metadata": {"labels": {"in": value}}})).await?.expect(200)
+    };
     label_it(json!(label)).await?;
     ensure!(watch.event().await? == pair("ADDED", &name));
     s.merge(&path, &json!({"spec": {"size": 2}})).await?.expect(200)?;
@@ -67,8 +73,12 @@ async fn a_selector_turns_changes_into_arrivals_and_departures(s: &Subject) -> a
     ensure!(watch.event().await? == pair("DELETED", &name));
     s.delete(&path).await?.expect(200)?;
     let (path, _) = s.make(&s.name(), json!({"size": 1})).await?;
-    let seen = s.merge(&path, &json!({"metadata": {"labels": {"in": label}}})).await?.expect(200)?;
-    ensure!(watch.event().await? == pair("ADDED", seen.text("/metadata/name")), "the deletion outside was not told");
+    let seen =
+        s.merge(&path, &json!({"metadata": {"labels": {"in": label}}})).await?.expect(200)?;
+    ensure!(
+        watch.event().await? == pair("ADDED", seen.text("/metadata/name")),
+        "the deletion outside was not told"
+    );
     Ok(())
 }
 
@@ -86,16 +96,21 @@ async fn initial_events_end_with_a_bookmark(s: &Subject) -> anyhow::Result<()> {
     let mut object = widget(&s.name(), json!({"size": 1}));
     object["metadata"]["labels"] = json!({"initial": label});
     let made = s.post(WIDGETS, &object).await?.expect(201)?;
-    let query = format!("&sendInitialEvents=true&allowWatchBookmarks=true&labelSelector=initial%3D{label}");
+    let query =
+        format!("&sendInitialEvents=true&allowWatchBookmarks=true&labelSelector=initial%3D{label}");
     let unmatched = s.watch(WIDGETS, &query).await;
     ensure!(unmatched.is_err(), "it needs resourceVersionMatch");
     let mut watch = s.watch(WIDGETS, &format!("{query}&resourceVersionMatch=NotOlderThan")).await?;
     ensure!(watch.event().await? == pair("ADDED", made.text("/metadata/name")));
     let mark = watch.next().await?.context("a bookmark")?;
     ensure!(mark["type"] == "BOOKMARK", "{mark}");
-    ensure!(mark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"] == "true", "{mark}");
+    ensure!(
+        mark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"] == "true",
+        "{mark}"
+    );
     ensure!(mark["object"]["kind"] == "Widget", "{mark}");
-    let at: u64 = mark["object"]["metadata"]["resourceVersion"].as_str().context("a version")?.parse()?;
+    let at: u64 =
+        mark["object"]["metadata"]["resourceVersion"].as_str().context("a version")?.parse()?;
     ensure!(at >= made.version().parse::<u64>()?);
     let path = format!("{WIDGETS}/{}", made.text("/metadata/name"));
     s.delete(&path).await?.expect(200)?;
@@ -107,13 +122,23 @@ async fn versions_grow_over_all_resources(s: &Subject) -> anyhow::Result<()> {
     let (_, one) = s.make(&s.name(), json!({"size": 1})).await?;
     let group = format!("{}.hnp.example", s.name());
     s.define(&crate::subject::widgets(&group)).await?;
-    let definition = s.get(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}")).await?;
+    let definition = s
+        .get(&format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{group}"))
+        .await?;
     let (_, two) = s.make(&s.name(), json!({"size": 1})).await?;
     let version = |text: &str| text.parse::<u64>().unwrap_or_default();
-    ensure!(version(one.version()) < version(definition.version()), "{} {}", one.version(), definition.version());
+    ensure!(
+        version(one.version()) < version(definition.version()),
+        "{} {}",
+        one.version(),
+        definition.version()
+    );
     ensure!(version(definition.version()) < version(two.version()));
     let list = s.get(&format!("/apis/{group}/v1/widgets")).await?.expect(200)?;
-    ensure!(version(list.version()) >= version(two.version()), "an empty list knows the newest version too");
+    ensure!(
+        version(list.version()) >= version(two.version()),
+        "an empty list knows the newest version too"
+    );
     Ok(())
 }
 
@@ -136,7 +161,10 @@ async fn a_forgotten_version_is_gone(s: &Subject) -> anyhow::Result<()> {
     let mut watch = s.watch(WIDGETS, "&resourceVersion=1").await?;
     let event = watch.next().await?.context("an event")?;
     ensure!(event["type"] == "ERROR" && event["object"]["code"] == 410, "{event}");
-    ensure!(event["object"]["kind"] == "Status" && event["object"]["reason"] == "Expired", "{event}");
+    ensure!(
+        event["object"]["kind"] == "Status" && event["object"]["reason"] == "Expired",
+        "{event}"
+    );
     ensure!(watch.next().await?.is_none(), "the watch ends after it");
     Ok(())
 }
