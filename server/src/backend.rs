@@ -14,7 +14,10 @@ use domain::{
     kind::Kind,
     object::{ObjectKey, ObjectRef},
     references,
-    report::{EMBEDDED_EVENTS, EMBEDDED_ROWS, Edge, FabricSummary, FeedPart, ListPage, ListQuery, ListRow, ObjectPage, Overview, Presence, Relations},
+    report::{
+        EMBEDDED_EVENTS, EMBEDDED_ROWS, Edge, FabricSummary, FeedPart, ListPage, ListQuery,
+        ListRow, ObjectPage, Overview, Presence, Relations,
+    },
     state::{KindCount, SwitchReadiness, WatchState},
     topic::{FabricId, Topic},
     wire::{Cursor, Item},
@@ -43,31 +46,54 @@ impl Desk {
     }
 
     fn summary(&self, fabric: &FabricId) -> Result<FabricSummary, ApiError> {
-        let topic = self.hub.keyed(&Topic::State(fabric.clone())).ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })?;
+        let topic = self
+            .hub
+            .keyed(&Topic::State(fabric.clone()))
+            .ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })?;
         let (at, texts) = topic.read(|log| {
-            let texts: BTreeMap<Arc<str>, Arc<str>> = log.iter().map(|entry| (Arc::clone(&entry.key), Arc::clone(&entry.value.row))).collect();
+            let texts: BTreeMap<Arc<str>, Arc<str>> = log
+                .iter()
+                .map(|entry| (Arc::clone(&entry.key), Arc::clone(&entry.value.row)))
+                .collect();
             (Cursor(log.epoch().to_string(), log.head()), texts)
         });
-        let state = read(&texts, "connectivity").ok_or_else(|| ApiError::Internal { message: "a fabric without connectivity".to_owned() })?;
-        let by_kind = |prefix: &str| Kind::ALL.iter().map(|kind| (*kind, format!("{prefix}/{kind}"))).collect::<Vec<_>>();
-        let readiness = texts.iter().filter_map(|(key, text)| Some((key.strip_prefix("readiness/")?.parse().ok()?, parse::<SwitchReadiness>(text)?)));
+        let state = read(&texts, "connectivity").ok_or_else(|| ApiError::Internal {
+            message: "a fabric without connectivity".to_owned(),
+        })?;
+        let by_kind = |prefix: &str| {
+            Kind::ALL.iter().map(|kind| (*kind, format!("{prefix}/{kind}"))).collect::<Vec<_>>()
+        };
+        let readiness = texts.iter().filter_map(|(key, text)| {
+            Some((key.strip_prefix("readiness/")?.parse().ok()?, parse::<SwitchReadiness>(text)?))
+        });
         Ok(FabricSummary {
             id: fabric.clone(),
             at,
             state,
-            watches: by_kind("watch").into_iter().filter_map(|(kind, key)| Some((kind, read(&texts, &key)?))).collect(),
-            counts: by_kind("counts").into_iter().filter_map(|(kind, key)| Some((kind, read::<KindCount>(&texts, &key)?))).collect(),
+            watches: by_kind("watch")
+                .into_iter()
+                .filter_map(|(kind, key)| Some((kind, read(&texts, &key)?)))
+                .collect(),
+            counts: by_kind("counts")
+                .into_iter()
+                .filter_map(|(kind, key)| Some((kind, read::<KindCount>(&texts, &key)?)))
+                .collect(),
             readiness: readiness.collect(),
         })
     }
 
     fn objects(&self, fabric: &FabricId, kind: Kind) -> Result<Arc<KeyedTopic>, ApiError> {
-        self.hub.keyed(&Topic::Objects(fabric.clone(), kind)).ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })
+        self.hub
+            .keyed(&Topic::Objects(fabric.clone(), kind))
+            .ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })
     }
 
     fn presence(&self, fabric: &FabricId, summary: &FabricSummary, object: &ObjectRef) -> Presence {
-        let there = self.objects(fabric, object.kind).is_ok_and(|topic| topic.read(|log| log.get(&object.key.to_string()).is_some()));
-        let live = summary.watches.get(&object.kind).is_some_and(|watch| watch.state == WatchState::Live);
+        let there = self
+            .objects(fabric, object.kind)
+            .is_ok_and(|topic| topic.read(|log| log.get(&object.key.to_string()).is_some()));
+        let live =
+            summary.watches.get(&object.kind).is_some_and(|watch| watch.state == WatchState::Live);
         match (live, there) {
             (false, _) => Presence::Unknown,
             (true, true) => Presence::Present,
@@ -75,13 +101,27 @@ impl Desk {
         }
     }
 
-    fn relate(&self, fabric: &FabricId, summary: &FabricSummary, object: &ObjectRef) -> Result<Relations, ApiError> {
+    fn relate(
+        &self,
+        fabric: &FabricId,
+        summary: &FabricSummary,
+        object: &ObjectRef,
+    ) -> Result<Relations, ApiError> {
         let topic = self.objects(fabric, object.kind)?;
-        let outgoing = topic.read(|log| log.get(&object.key.to_string()).and_then(|entry| entry.value.meta.as_ref()).map(|meta| meta.references.clone()));
+        let outgoing = topic.read(|log| {
+            log.get(&object.key.to_string())
+                .and_then(|entry| entry.value.meta.as_ref())
+                .map(|meta| meta.references.clone())
+        });
         let mut needs: Vec<Edge> = outgoing
             .unwrap_or_default()
             .into_iter()
-            .map(|reference| Edge { presence: self.presence(fabric, summary, &reference.to), field: reference.field, object: reference.to, part: reference.part })
+            .map(|reference| Edge {
+                presence: self.presence(fabric, summary, &reference.to),
+                field: reference.field,
+                object: reference.to,
+                part: reference.part,
+            })
             .collect();
         needs.truncate(MOST_EDGES);
         let mut relations = Relations { needs, needed_by: Vec::new(), unknown: Vec::new() };
@@ -93,15 +133,23 @@ impl Desk {
                 Some(WatchState::Missing) if !kind.is_primary() => continue,
                 _ => relations.unknown.push(kind),
             }
-            let presence = if watch == Some(WatchState::Live) { Presence::Present } else { Presence::Unknown };
+            let presence =
+                if watch == Some(WatchState::Live) { Presence::Present } else { Presence::Unknown };
             let topic = self.objects(fabric, kind)?;
             topic.read(|log| {
                 let metas = log.iter().filter_map(|entry| entry.value.meta.as_ref());
                 for meta in metas {
-                    for reference in meta.references.iter().filter(|reference| reference.to == *object) {
+                    for reference in
+                        meta.references.iter().filter(|reference| reference.to == *object)
+                    {
                         if relations.needed_by.len() < MOST_EDGES {
                             let from = ObjectRef { kind, key: meta.key.clone() };
-                            relations.needed_by.push(Edge { field: reference.field.clone(), object: from, part: reference.part.clone(), presence });
+                            relations.needed_by.push(Edge {
+                                field: reference.field.clone(),
+                                object: from,
+                                part: reference.part.clone(),
+                                presence,
+                            });
                         }
                     }
                 }
@@ -114,15 +162,28 @@ impl Desk {
 #[async_trait]
 impl Backend for Desk {
     async fn overview(&self) -> Result<Overview, ApiError> {
-        let fabrics = self.hub.fabrics().iter().map(|fabric| self.summary(fabric)).collect::<Result<Vec<_>, _>>()?;
+        let fabrics = self
+            .hub
+            .fabrics()
+            .iter()
+            .map(|fabric| self.summary(fabric))
+            .collect::<Result<Vec<_>, _>>()?;
         let feeds = fabrics.iter().filter_map(|fabric| {
             let (at, events) = self.hub.feed(&fabric.id)?.newest(EMBEDDED_EVENTS);
-            Some((fabric.id.clone(), FeedPart { at, events: events.iter().map(|event| (**event).clone()).collect() }))
+            Some((
+                fabric.id.clone(),
+                FeedPart { at, events: events.iter().map(|event| (**event).clone()).collect() },
+            ))
         });
         Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics })
     }
 
-    async fn list(&self, fabric: FabricId, kind: Kind, query: ListQuery) -> Result<ListPage, ApiError> {
+    async fn list(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        query: ListQuery,
+    ) -> Result<ListPage, ApiError> {
         let summary = self.summary(&fabric)?;
         let topic = self.objects(&fabric, kind)?;
         let listed = topic.is_listed();
@@ -132,19 +193,33 @@ impl Backend for Desk {
                 .iter()
                 .filter_map(|entry| {
                     let meta = entry.value.meta.as_ref()?;
-                    let readiness = summary.readiness.get(&meta.key).filter(|_| kind == Kind::Switch).map(|readiness| readiness.state);
-                    let line = Line { key: meta.key.clone(), row: Arc::clone(&meta.row), readiness };
+                    let readiness = summary
+                        .readiness
+                        .get(&meta.key)
+                        .filter(|_| kind == Kind::Switch)
+                        .map(|readiness| readiness.state);
+                    let line =
+                        Line { key: meta.key.clone(), row: Arc::clone(&meta.row), readiness };
                     Some((entry.version, Arc::clone(&entry.value.uid), line))
                 })
                 .collect();
             (Cursor(log.epoch().to_string(), log.head()), lines)
         });
         let total = lines.len();
-        let versions: BTreeMap<ObjectKey, (u64, Arc<str>)> = lines.iter().map(|(version, uid, line)| (line.key.clone(), (*version, Arc::clone(uid)))).collect();
-        let selected = table::select(lines.into_iter().map(|(_, _, line)| line), &asked, EMBEDDED_ROWS);
+        let versions: BTreeMap<ObjectKey, (u64, Arc<str>)> = lines
+            .iter()
+            .map(|(version, uid, line)| (line.key.clone(), (*version, Arc::clone(uid))))
+            .collect();
+        let selected =
+            table::select(lines.into_iter().map(|(_, _, line)| line), &asked, EMBEDDED_ROWS);
         let rows = selected.first.into_iter().filter_map(|line| {
             let (version, uid) = versions.get(&line.key)?;
-            Some(ListRow { key: line.key, uid: uid.to_string(), version: *version, row: (*line.row).clone() })
+            Some(ListRow {
+                key: line.key,
+                uid: uid.to_string(),
+                version: *version,
+                row: (*line.row).clone(),
+            })
         });
         let known = |n| listed.then_some(n);
         Ok(ListPage {
@@ -160,24 +235,53 @@ impl Backend for Desk {
         })
     }
 
-    async fn object(&self, fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<ObjectPage, ApiError> {
+    async fn object(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        key: ObjectKey,
+    ) -> Result<ObjectPage, ApiError> {
         let summary = self.summary(&fabric)?;
         let topic = self.objects(&fabric, kind)?;
         let text = key.to_string();
-        let (at, entry) = topic.read(|log| (Cursor(log.epoch().to_string(), log.head()), log.get(&text).cloned()));
+        let (at, entry) = topic
+            .read(|log| (Cursor(log.epoch().to_string(), log.head()), log.get(&text).cloned()));
         let item = entry.as_ref().and_then(|entry| {
             let o = serde_json::from_str(&entry.value.full).ok()?;
-            Some(Item { k: text.clone(), uid: Some(entry.value.uid.to_string()), v: entry.version, o })
+            Some(Item {
+                k: text.clone(),
+                uid: Some(entry.value.uid.to_string()),
+                v: entry.version,
+                o,
+            })
         });
         let row = entry.and_then(|entry| entry.value.meta.as_ref().map(|meta| (*meta.row).clone()));
         let object = ObjectRef { kind, key };
         let relations = self.relate(&fabric, &summary, &object)?;
-        let history = self.hub.feed(&fabric).map(|feed| feed.about(kind, &object.key, HISTORY)).unwrap_or_default();
+        let history = self
+            .hub
+            .feed(&fabric)
+            .map(|feed| feed.about(kind, &object.key, HISTORY))
+            .unwrap_or_default();
         let history = history.iter().map(|event| (**event).clone()).collect();
-        Ok(ObjectPage { now_ms: now_ms(), fabric: summary, object, at, item, row, relations, history })
+        Ok(ObjectPage {
+            now_ms: now_ms(),
+            fabric: summary,
+            object,
+            at,
+            item,
+            row,
+            relations,
+            history,
+        })
     }
 
-    async fn relations(&self, fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<Relations, ApiError> {
+    async fn relations(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        key: ObjectKey,
+    ) -> Result<Relations, ApiError> {
         let summary = self.summary(&fabric)?;
         self.relate(&fabric, &summary, &ObjectRef { kind, key })
     }

@@ -16,7 +16,13 @@ pub mod watch;
 
 /// The live command centre for Hedgehog fabrics.
 #[derive(Debug, Parser)]
-#[command(name = "hnp", version, about, max_term_width = 110, after_help = "Examples:\n  hnp demo\n  hnp serve --kubeconfig ~/.kube/config\n  hnp watch --kubeconfig ~/.kube/config --kind Switch --for 60s")]
+#[command(
+    name = "hnp",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Examples:\n  hnp demo\n  hnp serve --kubeconfig ~/.kube/config\n  hnp watch --kubeconfig ~/.kube/config --kind Switch --for 60s"
+)]
 struct Cli {
     /// Configuration file (default: hnp.toml, if it is there)
     #[arg(long, global = true, value_name = "FILE")]
@@ -39,7 +45,9 @@ enum Command {
     #[command(after_help = "Example:\n  hnp crds | kubectl apply --server-side -f -")]
     Crds,
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  hnp completions bash > ~/.local/share/bash-completion/completions/hnp")]
+    #[command(
+        after_help = "Example:\n  hnp completions bash > ~/.local/share/bash-completion/completions/hnp"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -79,7 +87,13 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            let mut causes = failure.error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            let mut causes = failure
+                .error
+                .chain()
+                .skip(1)
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(": ");
             if causes.is_empty() {
                 "see above".clone_into(&mut causes);
             }
@@ -105,13 +119,22 @@ fn run(cli: Cli) -> Outcome {
 
 /// Configuration from flags, the process's environment and the file.
 fn configure(flags: &Flags) -> Result<(Config, Sources), Failure> {
-    #[expect(clippy::disallowed_methods, reason = "the one place where configuration reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where configuration reads the environment"
+    )]
     let env = |name: &str| std::env::var(name).ok();
     crate::config::load(flags, env).map_err(|error| {
         let advice = match &error {
-            ConfigError::UnknownKey { .. } => "mend the key, or see `hnp serve --print-config` for all keys",
-            ConfigError::NotLoopback { .. } => "listen on 127.0.0.1 and reach it through `ssh -L 3000:127.0.0.1:3000 host`",
-            ConfigError::Read { .. } | ConfigError::Parse { .. } | ConfigError::Value { .. } => "mend the value it names",
+            ConfigError::UnknownKey { .. } => {
+                "mend the key, or see `hnp serve --print-config` for all keys"
+            }
+            ConfigError::NotLoopback { .. } => {
+                "listen on 127.0.0.1 and reach it through `ssh -L 3000:127.0.0.1:3000 host`"
+            }
+            ConfigError::Read { .. } | ConfigError::Parse { .. } | ConfigError::Value { .. } => {
+                "mend the value it names"
+            }
         };
         Failure::new(error, advice).with_code(2)
     })
@@ -119,5 +142,7 @@ fn configure(flags: &Flags) -> Result<(Config, Sources), Failure> {
 
 /// A runtime for one command.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::new(error, "check the limits of this process (threads, open files)"))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(error, "check the limits of this process (threads, open files)")
+    })
 }

@@ -98,7 +98,9 @@ pub enum ConfigError {
         wanted: &'static str,
     },
     /// The listener is not on loopback.
-    #[error("`listen` is {listen}, which others can reach, but there are no accounts yet; use 127.0.0.1, [::1] or a tunnel")]
+    #[error(
+        "`listen` is {listen}, which others can reach, but there are no accounts yet; use 127.0.0.1, [::1] or a tunnel"
+    )]
     NotLoopback {
         /// The address.
         listen: SocketAddr,
@@ -150,8 +152,16 @@ pub struct Flags {
 }
 
 /// Puts a configuration together; `env` gives the environment, so that tests need none.
-pub fn load(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<(Config, Sources), ConfigError> {
-    let mut sources: Sources = KEYS.iter().map(|key| (key.name, Sourced { value: key.default.to_owned(), place: "default".to_owned() })).collect();
+pub fn load(
+    flags: &Flags,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<(Config, Sources), ConfigError> {
+    let mut sources: Sources = KEYS
+        .iter()
+        .map(|key| {
+            (key.name, Sourced { value: key.default.to_owned(), place: "default".to_owned() })
+        })
+        .collect();
     let default_file = Path::new("hnp.toml");
     match &flags.file {
         Some(path) => read_file(path, &mut sources)?,
@@ -165,21 +175,32 @@ pub fn load(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<(Conf
     }
     for (name, value) in [("listen", &flags.listen), ("data_dir", &flags.data_dir)] {
         if let Some(value) = value {
-            sources.insert(name, Sourced { value: value.clone(), place: "command line".to_owned() });
+            sources
+                .insert(name, Sourced { value: value.clone(), place: "command line".to_owned() });
         }
     }
     let config = parse(&sources)?;
-    if config.listen.ip().is_loopback() { Ok((config, sources)) } else { Err(ConfigError::NotLoopback { listen: config.listen }) }
+    if config.listen.ip().is_loopback() {
+        Ok((config, sources))
+    } else {
+        Err(ConfigError::NotLoopback { listen: config.listen })
+    }
 }
 
 fn read_file(path: &Path, sources: &mut Sources) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), message: error.to_string() })?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Read { path: path.to_owned(), message: error.to_string() })?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Parse {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
     let place = path.display().to_string();
     for (name, value) in flatten("", &table) {
         match KEYS.iter().find(|key| key.name == name) {
             Some(key) => sources.insert(key.name, Sourced { value, place: place.clone() }),
-            None => return Err(ConfigError::UnknownKey { place, nearest: nearest(&name), key: name }),
+            None => {
+                return Err(ConfigError::UnknownKey { place, nearest: nearest(&name), key: name });
+            }
         };
     }
     Ok(())
@@ -204,7 +225,9 @@ fn flatten(prefix: &str, table: &toml::Table) -> Vec<(String, String)> {
 
 /// The known key with the fewest edits to `name`.
 fn nearest(name: &str) -> String {
-    KEYS.iter().min_by_key(|key| distance(key.name, name)).map_or_else(String::new, |key| key.name.to_owned())
+    KEYS.iter()
+        .min_by_key(|key| distance(key.name, name))
+        .map_or_else(String::new, |key| key.name.to_owned())
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -226,7 +249,9 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 fn parse(sources: &Sources) -> Result<Config, ConfigError> {
-    let text = |key: &'static str| sources.get(key).map(|sourced| sourced.value.trim().to_owned()).unwrap_or_default();
+    let text = |key: &'static str| {
+        sources.get(key).map(|sourced| sourced.value.trim().to_owned()).unwrap_or_default()
+    };
     let some = |key| Some(text(key)).filter(|text| !text.is_empty());
     let log_format = match text("log_format").as_str() {
         "auto" => LogFormat::Auto,
@@ -239,7 +264,12 @@ fn parse(sources: &Sources) -> Result<Config, ConfigError> {
         public_url: some("public_url").map(|url| url.trim_end_matches('/').to_owned()),
         data_dir: text("data_dir").into(),
         site: some("site").map(PathBuf::from),
-        allowed_origins: text("allowed_origins").split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect(),
+        allowed_origins: text("allowed_origins")
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty())
+            .map(str::to_owned)
+            .collect(),
         log: text("log"),
         log_format,
         limits: Limits {
@@ -251,13 +281,20 @@ fn parse(sources: &Sources) -> Result<Config, ConfigError> {
     })
 }
 
-fn read<T: std::str::FromStr>(sources: &Sources, key: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
+fn read<T: std::str::FromStr>(
+    sources: &Sources,
+    key: &'static str,
+    wanted: &'static str,
+) -> Result<T, ConfigError> {
     let text = sources.get(key).map(|sourced| sourced.value.trim()).unwrap_or_default();
     text.parse().map_err(|_| wrong(sources, key, wanted))
 }
 
 fn wrong(sources: &Sources, key: &'static str, wanted: &'static str) -> ConfigError {
-    let Sourced { value, place } = sources.get(key).cloned().unwrap_or(Sourced { value: String::new(), place: "nowhere".to_owned() });
+    let Sourced { value, place } = sources
+        .get(key)
+        .cloned()
+        .unwrap_or(Sourced { value: String::new(), place: "nowhere".to_owned() });
     ConfigError::Value { key, place, value, wanted }
 }
 
@@ -266,14 +303,16 @@ mod tests {
     use super::*;
 
     fn file(name: &str, text: &str) -> Flags {
-        let path = std::env::temp_dir().join(format!("hnp-config-{}-{name}.toml", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("hnp-config-{}-{name}.toml", std::process::id()));
         std::fs::write(&path, text).unwrap();
         Flags { file: Some(path), ..Flags::default() }
     }
 
     #[test]
     fn flags_beat_environment_beats_file_beats_default() {
-        let mut flags = file("order", "listen = \"127.0.0.1:1\"\ndata_dir = \"/d\"\n[limits]\nrate = 7\n");
+        let mut flags =
+            file("order", "listen = \"127.0.0.1:1\"\ndata_dir = \"/d\"\n[limits]\nrate = 7\n");
         let env = |name: &str| (name == "HNP_LISTEN").then(|| "127.0.0.1:2".to_owned());
         let (config, sources) = load(&flags, env).unwrap();
         assert_eq!((config.listen.port(), config.limits.rate, config.limits.total), (2, 7, 10_000));
@@ -285,16 +324,25 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = load(&file("unknown", "lisen = \"x\"\n"), |_| None).unwrap_err();
-        assert!(matches!(&error, ConfigError::UnknownKey { key, nearest, .. } if key == "lisen" && nearest == "listen"), "{error}");
+        assert!(
+            matches!(&error, ConfigError::UnknownKey { key, nearest, .. } if key == "lisen" && nearest == "listen"),
+            "{error}"
+        );
         let error = load(&file("nested", "[limits]\nrat = 1\n"), |_| None).unwrap_err();
-        assert!(matches!(&error, ConfigError::UnknownKey { nearest, .. } if nearest == "limits.rate"), "{error}");
+        assert!(
+            matches!(&error, ConfigError::UnknownKey { nearest, .. } if nearest == "limits.rate"),
+            "{error}"
+        );
     }
 
     #[test]
     fn only_loopback_is_accepted_before_there_are_accounts() {
         for listen in ["0.0.0.0:3000", "192.168.1.1:3000", "[::]:3000"] {
             let flags = Flags { listen: Some(listen.to_owned()), ..Flags::default() };
-            assert!(matches!(load(&flags, |_| None), Err(ConfigError::NotLoopback { .. })), "{listen}");
+            assert!(
+                matches!(load(&flags, |_| None), Err(ConfigError::NotLoopback { .. })),
+                "{listen}"
+            );
         }
         for listen in ["127.0.0.1:0", "[::1]:3000", "127.9.9.9:1"] {
             let flags = Flags { listen: Some(listen.to_owned()), ..Flags::default() };
@@ -304,7 +352,12 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_read_says_where_it_came_from() {
-        let error = load(&Flags::default(), |name| (name == "HNP_LIMITS_RATE").then(|| "many".to_owned())).unwrap_err();
-        assert_eq!(error.to_string(), "`limits.rate` from environment HNP_LIMITS_RATE is `many`, which is not a number of messages per second");
+        let error =
+            load(&Flags::default(), |name| (name == "HNP_LIMITS_RATE").then(|| "many".to_owned()))
+                .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`limits.rate` from environment HNP_LIMITS_RATE is `many`, which is not a number of messages per second"
+        );
     }
 }

@@ -65,7 +65,8 @@ impl House {
 
 /// Ends when a person or the system asks the process to stop.
 pub async fn asked_to_stop(cancel: CancellationToken) -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .context("could not listen for SIGTERM")?;
     tokio::select! {
         () = cancel.cancelled() => {}
         interrupted = tokio::signal::ctrl_c() => interrupted.context("could not listen for Ctrl-C")?,

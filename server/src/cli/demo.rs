@@ -23,7 +23,9 @@ const MOST_FABRICS: u32 = 100;
 
 /// Arguments of `hnp demo`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  hnp demo\n  hnp demo --fabrics 3 --seed 42\n  hnp demo --scale large --churn 200\n  kubectl --kubeconfig data/demo.kubeconfig get switches")]
+#[command(
+    after_help = "Examples:\n  hnp demo\n  hnp demo --fabrics 3 --seed 42\n  hnp demo --scale large --churn 200\n  kubectl --kubeconfig data/demo.kubeconfig get switches"
+)]
 pub(super) struct Args {
     /// Number of fabrics: `demo`, `demo-2`, …
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_FABRICS)))]
@@ -56,14 +58,19 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
         let greeting = greeting(&path, args.fabrics);
         serve(Served { config, fabrics, greeting }, house).await
     };
-    runtime()?.block_on(work).map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it")).map(|()| 0)
+    runtime()?
+        .block_on(work)
+        .map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it"))
+        .map(|()| 0)
 }
 
 async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::ContextEntry>> {
     let mut contexts = Vec::new();
     for number in 1..=args.fabrics {
         let name = if number == 1 { "demo".to_owned() } else { format!("demo-{number}") };
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("could not open a port for an embedded API server")?;
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("could not open a port for an embedded API server")?;
         let seed = args.liveliness.seed().wrapping_add(u64::from(number) - 1);
         contexts.push(start(house, listener, &name, args.liveliness, seed)?);
     }
@@ -73,18 +80,31 @@ async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::Con
 /// The demo starts anew each time; a mark keeps `hnp serve` away from its data.
 fn fresh_folder(folder: &Path) -> anyhow::Result<()> {
     if folder.join("demo-only").exists() {
-        std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("could not clear {}", folder.display()))?;
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
-    std::fs::write(folder.join("demo-only"), "Made by `hnp demo`, which clears this folder each time it starts.\n").with_context(|| format!("could not write to {}", folder.display()))
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("could not make {}", folder.display()))?;
+    std::fs::write(
+        folder.join("demo-only"),
+        "Made by `hnp demo`, which clears this folder each time it starts.\n",
+    )
+    .with_context(|| format!("could not write to {}", folder.display()))
 }
 
 fn greeting(path: &Path, fabrics: u32) -> String {
     let path = path.display();
     let mut text = String::new();
-    let _ = write!(text, "\n\n  {fabrics} demo fabric{} in embedded API servers; no accounts yet, this machine only\n", if fabrics == 1 { "" } else { "s" });
+    let _ = write!(
+        text,
+        "\n\n  {fabrics} demo fabric{} in embedded API servers; no accounts yet, this machine only\n",
+        if fabrics == 1 { "" } else { "s" }
+    );
     let _ = write!(text, "  try: kubectl --kubeconfig {path} get switches\n");
-    let _ = write!(text, "       kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'\n");
+    let _ = write!(
+        text,
+        "       kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'\n"
+    );
     let _ = write!(text, "       hnp watch --kubeconfig {path} --for 30s\n  Ctrl-C stops it\n");
     text
 }

@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
 use engine::{cluster::kubeconfig, fabric, hub::Hub};
 use leptos::config::LeptosOptions;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
@@ -19,7 +20,9 @@ use crate::{
 
 /// Arguments of `hnp serve`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  hnp serve --kubeconfig ~/.kube/config\n  hnp serve --kubeconfig prod.yaml --name prod --listen 127.0.0.1:8080\n  hnp serve --print-config")]
+#[command(
+    after_help = "Examples:\n  hnp serve --kubeconfig ~/.kube/config\n  hnp serve --kubeconfig prod.yaml --name prod --listen 127.0.0.1:8080\n  hnp serve --print-config"
+)]
 pub(super) struct Args {
     /// Watch the current context of this kubeconfig
     #[arg(long, value_name = "FILE")]
@@ -51,21 +54,36 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     telemetry::init(&config.log, config.log_format);
     if config.data_dir.join("demo-only").exists() {
         let error = anyhow::anyhow!("{} is the demo's data", config.data_dir.display());
-        return Err(Failure::new(error, "choose another `--data-dir`; the demo's is made anew each time"));
+        return Err(Failure::new(
+            error,
+            "choose another `--data-dir`; the demo's is made anew each time",
+        ));
     }
     runtime()?.block_on(async {
         let fabrics = match &args.kubeconfig {
             Some(path) => {
                 let target = kubeconfig::target(path, args.context.as_deref()).await;
-                let target = target.map_err(|error| Failure::new(error, "mend the kubeconfig, or choose another `--context`").with_code(2))?;
+                let target = target.map_err(|error| {
+                    Failure::new(error, "mend the kubeconfig, or choose another `--context`")
+                        .with_code(2)
+                })?;
                 let name = args.name.as_deref().unwrap_or(&target.context);
-                let id = if args.name.is_some() { name.parse::<FabricId>().map_err(|error| Failure::new(error, "choose another `--name`").with_code(2))? } else { FabricId::from_context(name) };
+                let id = if args.name.is_some() {
+                    name.parse::<FabricId>().map_err(|error| {
+                        Failure::new(error, "choose another `--name`").with_code(2)
+                    })?
+                } else {
+                    FabricId::from_context(name)
+                };
                 vec![fabric::Plan::new(id, target)]
             }
             None => Vec::new(),
         };
         let served = Served { config, fabrics, greeting: String::new() };
-        serve(served, House::default()).await.map_err(|error| Failure::new(error, "see the log above")).map(|()| 0)
+        serve(served, House::default())
+            .await
+            .map_err(|error| Failure::new(error, "see the log above"))
+            .map(|()| 0)
     })
 }
 
@@ -87,7 +105,9 @@ pub(super) struct Served {
 /// Serves until asked to stop.
 pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
     let Served { config, fabrics, greeting } = served;
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("could not listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("could not listen on {}", config.listen))?;
     let mut house = house;
     let (address, front) = open(&config, &listener, &house)?;
     for plan in fabrics {
@@ -97,7 +117,10 @@ pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
     let router = web::router(front);
     house.add("http", move |cancel| async move {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(Quick(listener), service).with_graceful_shutdown(async move { cancel.cancelled().await }).await.context("the listener failed")
+        axum::serve(listener.tap_io(tune), service)
+            .with_graceful_shutdown(async move { cancel.cancelled().await })
+            .await
+            .context("the listener failed")
     });
     announce(&format!("http://{address}"), &greeting);
     house.run().await
@@ -109,16 +132,22 @@ fn announce(url: &str, greeting: &str) {
 }
 
 /// A front desk on a listener, without fabrics yet.
-pub fn open(config: &Config, listener: &TcpListener, house: &House) -> anyhow::Result<(SocketAddr, Front)> {
+pub fn open(
+    config: &Config,
+    listener: &TcpListener,
+    house: &House,
+) -> anyhow::Result<(SocketAddr, Front)> {
     let address = listener.local_addr().context("could not read the listener's address")?;
     let site = site(config);
-    let hash = site.join("hash.txt");
+    // Absolute, since Leptos looks beside the executable for a relative one.
+    let hash =
+        std::path::absolute(site.join("hash.txt")).context("could not tell the current folder")?;
     let options = LeptosOptions::builder()
         .output_name("hnp")
         .site_root(site.display().to_string())
         .site_pkg_dir("pkg")
         .site_addr(address)
-        .hash_file(hash.display().to_string())
+        .hash_file(Arc::from(hash.display().to_string()))
         .hash_files(hash.exists())
         .build();
     if !hash.exists() {
@@ -138,7 +167,10 @@ pub fn open(config: &Config, listener: &TcpListener, house: &House) -> anyhow::R
 
 /// Where the client's files lie: as configured, else beside the executable, else where the build puts them.
 fn site(config: &Config) -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("site"))).filter(|site| site.exists());
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join("site")))
+        .filter(|site| site.exists());
     config.site.clone().or(beside).unwrap_or_else(|| PathBuf::from("target/site"))
 }
 
@@ -149,26 +181,12 @@ pub fn process_epoch() -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A listener whose sockets send at once and keep little in the kernel: what waits, waits where it can be folded.
-struct Quick(TcpListener);
-
-/// Send buffer of a socket, in bytes (the kernel doubles it).
+/// Send buffer of a socket, in bytes (the kernel doubles it): what waits, waits where it can be folded.
 const SEND_BUFFER: usize = 64 * 1024;
 
-impl axum::serve::Listener for Quick {
-    type Io = tokio::net::TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
-        let socket = socket2::SockRef::from(&stream);
-        // Without these it still works, only less evenly.
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_send_buffer_size(SEND_BUFFER);
-        (stream, address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
+/// Sockets send at once and keep little in the kernel. Without this they still work, only less evenly.
+fn tune(stream: &mut TcpStream) {
+    let socket = socket2::SockRef::from(&*stream);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
 }

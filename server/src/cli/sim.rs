@@ -67,7 +67,9 @@ impl Liveliness {
 
 /// Arguments of `hnp sim`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  hnp sim\n  hnp sim --listen 127.0.0.1:16443 --scale large --churn 200\n  kubectl --kubeconfig data/sim.kubeconfig get switches -w")]
+#[command(
+    after_help = "Examples:\n  hnp sim\n  hnp sim --listen 127.0.0.1:16443 --scale large --churn 200\n  kubectl --kubeconfig data/sim.kubeconfig get switches -w"
+)]
 pub(super) struct Args {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
@@ -84,14 +86,19 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     telemetry::init(&config.log, config.log_format);
     let work = async {
         let mut house = House::default();
-        let listener = TcpListener::bind(args.listen).await.with_context(|| format!("could not listen on {}", args.listen))?;
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("could not listen on {}", args.listen))?;
         let entry = start(&mut house, listener, "sim", args.liveliness, args.liveliness.seed)?;
         write_kubeconfig(&args.kubeconfig_out, &[entry])?;
         announce(&args.kubeconfig_out);
         house.add("signals", asked_to_stop);
         house.run().await
     };
-    runtime()?.block_on(work).map_err(|error| Failure::new(error, "choose another `--listen` or `--kubeconfig-out`")).map(|()| 0)
+    runtime()?
+        .block_on(work)
+        .map_err(|error| Failure::new(error, "choose another `--listen` or `--kubeconfig-out`"))
+        .map(|()| 0)
 }
 
 #[expect(clippy::print_stdout, reason = "scripts read the path from the first line")]
@@ -100,27 +107,57 @@ fn announce(path: &Path) {
 }
 
 /// Starts an embedded cluster with its life on a listener.
-pub(super) fn start(house: &mut House, listener: TcpListener, name: &str, liveliness: Liveliness, seed: u64) -> anyhow::Result<ContextEntry> {
+pub(super) fn start(
+    house: &mut House,
+    listener: TcpListener,
+    name: &str,
+    liveliness: Liveliness,
+    seed: u64,
+) -> anyhow::Result<ContextEntry> {
     let address = listener.local_addr().context("could not read the listener's address")?;
     let fault_route = if liveliness.faults { FaultRoute::Open } else { FaultRoute::Closed };
-    let options = Options { seed, admission: Admission::Hedgehog, crds: domain::crd::crds(), fault_route, tokens: tokens(), ..Options::default() };
+    let options = Options {
+        seed,
+        admission: Admission::Hedgehog,
+        crds: domain::crd::crds(),
+        fault_route,
+        tokens: tokens(),
+        ..Options::default()
+    };
     let cluster = Cluster::new(options);
     let scale = match liveliness.scale {
         Scale::Small => seed::Scale::Small,
         Scale::Vlab => seed::Scale::Vlab,
         Scale::Large => seed::Scale::Large,
     };
-    populate(&cluster, seed::fabric(scale, seed, now_ms())).map_err(|status| anyhow::anyhow!("the seed holds an object that its own API server refuses: {status}"))?;
-    let heartbeat = (liveliness.heartbeat > 0.0).then(|| Duration::from_secs_f64(liveliness.heartbeat));
-    let (land, life) = Land::settle(cluster.clone(), seed, LifeOptions { heartbeat, churn_per_second: liveliness.churn }, now_ms());
+    populate(&cluster, seed::fabric(scale, seed, now_ms())).map_err(|status| {
+        anyhow::anyhow!("the seed holds an object that its own API server refuses: {status}")
+    })?;
+    let heartbeat =
+        (liveliness.heartbeat > 0.0).then(|| Duration::from_secs_f64(liveliness.heartbeat));
+    let (land, life) = Land::settle(
+        cluster.clone(),
+        seed,
+        LifeOptions { heartbeat, churn_per_second: liveliness.churn },
+        now_ms(),
+    );
     let serving = cluster.clone();
-    house.add("embedded API server", move |cancel| async move { serving.serve(listener, cancel).await.context("the embedded API server failed") });
+    house.add("embedded API server", move |cancel| async move {
+        serving.serve(listener, cancel).await.context("the embedded API server failed")
+    });
     house.add("life of the embedded cluster", move |cancel| async move {
         live(land, life, now_ms, cancel).await;
         Ok(())
     });
-    let token = cluster.tokens().of_user("admin").map(|token| token.secret.clone()).unwrap_or_default();
-    Ok(ContextEntry { name: name.to_owned(), server: format!("http://{address}"), ca_pem: None, token, namespace: "default".to_owned() })
+    let token =
+        cluster.tokens().of_user("admin").map(|token| token.secret.clone()).unwrap_or_default();
+    Ok(ContextEntry {
+        name: name.to_owned(),
+        server: format!("http://{address}"),
+        ca_pem: None,
+        token,
+        namespace: "default".to_owned(),
+    })
 }
 
 /// Well-known tokens would let any page on this machine's browser guess them: make new ones.
@@ -137,8 +174,16 @@ fn tokens() -> Tokens {
 pub(super) fn write_kubeconfig(path: &Path, contexts: &[ContextEntry]) -> anyhow::Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not make {}", folder.display()))?;
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).with_context(|| format!("could not write {}", path.display()))?;
-    file.write_all(kubeconfig(contexts).as_bytes()).with_context(|| format!("could not write {}", path.display()))
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("could not write {}", path.display()))?;
+    file.write_all(kubeconfig(contexts).as_bytes())
+        .with_context(|| format!("could not write {}", path.display()))
 }

@@ -1,12 +1,6 @@
 //! `hnp watch`: a watch in the terminal, with its latency; the very engine that the console runs on.
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args as ClapArgs;
 use domain::{
@@ -30,10 +24,17 @@ const MOST_LATENCIES: usize = 100_000;
 
 /// Arguments of `hnp watch`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  hnp watch --kubeconfig ~/.kube/config\n  hnp watch --fabric demo --kind Switch --kind Agent --for 60s\n  hnp watch --kubeconfig prod.yaml --for 10s --json\n\nExit code: 0 every kind is live; 1 a kind is not; 2 it could not run.")]
+#[command(
+    after_help = "Examples:\n  hnp watch --kubeconfig ~/.kube/config\n  hnp watch --fabric demo --kind Switch --kind Agent --for 60s\n  hnp watch --kubeconfig prod.yaml --for 10s --json\n\nExit code: 0 every kind is live; 1 a kind is not; 2 it could not run."
+)]
 pub(super) struct Args {
     /// Watch the current context of this kubeconfig
-    #[arg(long, value_name = "FILE", conflicts_with = "fabric", required_unless_present = "fabric")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "fabric",
+        required_unless_present = "fabric"
+    )]
     kubeconfig: Option<PathBuf>,
     /// Context to use instead of the current one
     #[arg(long, requires = "kubeconfig")]
@@ -58,9 +59,16 @@ pub(super) struct Args {
 fn parse_kind(text: &str) -> Result<Kind, String> {
     let same = |kind: &&Kind| {
         let about = kind.about();
-        about.name.eq_ignore_ascii_case(text) || about.plural.eq_ignore_ascii_case(text) || about.short_names.contains(&text)
+        about.name.eq_ignore_ascii_case(text)
+            || about.plural.eq_ignore_ascii_case(text)
+            || about.short_names.contains(&text)
     };
-    Kind::ALL.iter().find(same).copied().ok_or_else(|| format!("there is no kind `{text}`; known: {}", Kind::ALL.iter().map(|kind| kind.about().name).collect::<Vec<_>>().join(", ")))
+    Kind::ALL.iter().find(same).copied().ok_or_else(|| {
+        format!(
+            "there is no kind `{text}`; known: {}",
+            Kind::ALL.iter().map(|kind| kind.about().name).collect::<Vec<_>>().join(", ")
+        )
+    })
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -78,7 +86,8 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
-    let (config, _) = configure(&Flags { file, data_dir: args.data_dir.clone(), ..Flags::default() })?;
+    let (config, _) =
+        configure(&Flags { file, data_dir: args.data_dir.clone(), ..Flags::default() })?;
     telemetry::init("error", config.log_format);
     let (path, context) = match (&args.kubeconfig, &args.fabric) {
         (Some(path), _) => (path.clone(), args.context.clone()),
@@ -88,7 +97,11 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
         let target = kubeconfig::target(&path, context.as_deref()).await?;
         watch(args, target).await
     };
-    runtime()?.block_on(work).map_err(|error| Failure { code: 2, error, advice: "check the path of the kubeconfig and the name of the context" })
+    runtime()?.block_on(work).map_err(|error| Failure {
+        code: 2,
+        error,
+        advice: "check the path of the kubeconfig and the name of the context",
+    })
 }
 
 /// What was seen of one kind.
@@ -103,7 +116,13 @@ async fn watch(args: &Args, target: kubeconfig::Target) -> anyhow::Result<u8> {
     let (tap, mut tapped) = mpsc::channel(TAPPED);
     let (hub, tasks, cancel) = (Arc::new(Hub::new()), TaskTracker::new(), CancellationToken::new());
     let id = FabricId::from_context(&target.context);
-    fabric::start(fabric::Plan { id: id.clone(), target, kinds: kinds.clone(), tap: Some(tap) }, &hub, &process_epoch(), &tasks, &cancel);
+    fabric::start(
+        fabric::Plan { id: id.clone(), target, kinds: kinds.clone(), tap: Some(tap) },
+        &hub,
+        &process_epoch(),
+        &tasks,
+        &cancel,
+    );
     let until = args.duration.map(|duration| Instant::now() + duration);
     let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
     let printer = Printer { json: args.json };
@@ -132,14 +151,20 @@ async fn watch(args: &Args, target: kubeconfig::Target) -> anyhow::Result<u8> {
             break;
         }
     }
-    let rows: Vec<Summary> = kinds.iter().map(|kind| summary(&hub, &id, *kind, tallies.remove(kind).unwrap_or_default())).collect();
+    let rows: Vec<Summary> = kinds
+        .iter()
+        .map(|kind| summary(&hub, &id, *kind, tallies.remove(kind).unwrap_or_default()))
+        .collect();
     printer.summary(&rows);
     tapped.close();
     cancel.cancel();
     tasks.close();
     tasks.wait().await;
     // Company that the cluster does not serve is no failure.
-    let failed = |row: &&Summary| row.watch.state != WatchState::Live && (row.kind.is_primary() || args.kinds.contains(&row.kind));
+    let failed = |row: &&Summary| {
+        row.watch.state != WatchState::Live
+            && (row.kind.is_primary() || args.kinds.contains(&row.kind))
+    };
     Ok(u8::from(rows.iter().any(|row| failed(&row))))
 }
 
@@ -157,11 +182,25 @@ fn summary(hub: &Hub, fabric: &FabricId, kind: Kind, mut tally: Tally) -> Summar
     tally.latencies_us.sort_unstable();
     let last = tally.latencies_us.len().saturating_sub(1);
     let state = hub.keyed(&Topic::State(fabric.clone()));
-    let watch = state.and_then(|topic| topic.read(|log| log.get(&format!("watch/{kind}")).and_then(|entry| serde_json::from_str(&entry.value.row).ok())));
-    let objects = hub.keyed(&Topic::Objects(fabric.clone(), kind)).filter(|topic| topic.is_listed());
+    let watch = state.and_then(|topic| {
+        topic.read(|log| {
+            log.get(&format!("watch/{kind}"))
+                .and_then(|entry| serde_json::from_str(&entry.value.row).ok())
+        })
+    });
+    let objects =
+        hub.keyed(&Topic::Objects(fabric.clone(), kind)).filter(|topic| topic.is_listed());
     Summary {
         kind,
-        watch: watch.unwrap_or(KindWatch { state: WatchState::Starting, since: 0, reason: None, attempt: 0, next_try: None, namespace: None, as_of: None }),
+        watch: watch.unwrap_or(KindWatch {
+            state: WatchState::Starting,
+            since: 0,
+            reason: None,
+            attempt: 0,
+            next_try: None,
+            namespace: None,
+            as_of: None,
+        }),
         objects: objects.map(|topic| topic.read(domain::log::KeyLog::len)),
         events: tally.events,
         p50_us: tally.latencies_us.get(last / 2).copied(),
@@ -186,14 +225,23 @@ impl Printer {
                 if self.json {
                     json!({"type": word, "kind": kind, "key": key, "version": version, "latency_ms": ms(*us), "lag_ms": null}).to_string()
                 } else {
-                    format!("{word:<9}{:<20}{key:<45} v{version:<12}{:.3} ms", kind.to_string(), ms(*us))
+                    format!(
+                        "{word:<9}{:<20}{key:<45} v{version:<12}{:.3} ms",
+                        kind.to_string(),
+                        ms(*us)
+                    )
                 }
             }
             Tapped::Watch(kind, watch) => {
                 if self.json {
                     json!({"type": "watch", "kind": kind, "state": watch.state, "reason": watch.reason}).to_string()
                 } else {
-                    format!("watch    {:<20}{} {}", kind.to_string(), watch.state.word(), watch.reason.as_deref().unwrap_or_default())
+                    format!(
+                        "watch    {:<20}{} {}",
+                        kind.to_string(),
+                        watch.state.word(),
+                        watch.reason.as_deref().unwrap_or_default()
+                    )
                 }
             }
         };
@@ -210,12 +258,25 @@ impl Printer {
             let _ = writeln!(out, "{}", json!({"type": "summary", "kinds": kinds}));
             return;
         }
-        let _ = writeln!(out, "\n{:<20}{:<11}{:>8}{:>8}{:>11}{:>11}  reason", "kind", "watch", "objects", "events", "p50 ms", "p99 ms");
+        let _ = writeln!(
+            out,
+            "\n{:<20}{:<11}{:>8}{:>8}{:>11}{:>11}  reason",
+            "kind", "watch", "objects", "events", "p50 ms", "p99 ms"
+        );
         for row in rows {
-            let number = |us: Option<u64>| us.map_or("–".to_owned(), |us| format!("{:.3}", ms(us)));
+            let number =
+                |us: Option<u64>| us.map_or("–".to_owned(), |us| format!("{:.3}", ms(us)));
             let objects = row.objects.map_or("–".to_owned(), |objects| objects.to_string());
             let reason = row.watch.reason.as_deref().unwrap_or_default();
-            let _ = writeln!(out, "{:<20}{:<11}{objects:>8}{:>8}{:>11}{:>11}  {reason}", row.kind.to_string(), row.watch.state.word(), row.events, number(row.p50_us), number(row.p99_us));
+            let _ = writeln!(
+                out,
+                "{:<20}{:<11}{objects:>8}{:>8}{:>11}{:>11}  {reason}",
+                row.kind.to_string(),
+                row.watch.state.word(),
+                row.events,
+                number(row.p50_us),
+                number(row.p99_us)
+            );
         }
     }
 }

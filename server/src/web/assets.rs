@@ -16,10 +16,17 @@ use super::{Front, pages, probes::problem};
 pub async fn serve(State(front): State<Front>, request: Request) -> Response {
     let options: &LeptosOptions = &front.options;
     if request.uri().path().starts_with("/api/") {
-        return problem(StatusCode::NOT_FOUND, "no_route", "there is nothing at this address; see the protocol and the HTTP interface in docs");
+        return problem(
+            StatusCode::NOT_FOUND,
+            "no_route",
+            "there is nothing at this address; see the protocol and the HTTP interface in docs",
+        );
     }
     let hashed = request.uri().path().starts_with("/pkg/");
-    let files = ServeDir::new(options.site_root.as_ref()).precompressed_br().precompressed_gzip().append_index_html_on_directories(false);
+    let files = ServeDir::new(options.site_root.as_ref())
+        .precompressed_br()
+        .precompressed_gzip()
+        .append_index_html_on_directories(false);
     let (parts, _) = request.into_parts();
     let file_request = Request::from_parts(parts.clone(), Body::empty());
     let mut response = match files.oneshot(file_request).await {
@@ -29,11 +36,17 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
     if response.status() == StatusCode::NOT_FOUND && !hashed {
         let backend = front.backend();
         let shell_options = options.clone();
-        let handler = leptos_axum::render_app_async_with_context(move || pages::provide(&backend), move || app::shell(shell_options.clone()));
+        let handler = leptos_axum::render_app_async_with_context(
+            move || pages::provide(&backend),
+            move || app::shell(shell_options.clone()),
+        );
         return handler(Request::from_parts(parts, Body::empty())).await.into_response();
     }
     if hashed && response.status().is_success() {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        response.headers_mut().insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
     }
     response
 }

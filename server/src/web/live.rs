@@ -61,10 +61,16 @@ pub struct Seat {
 
 impl Doorman {
     /// Lets a connection in, unless there are too many. Loopback is not counted per address.
-    pub fn enter(self: &Arc<Self>, address: IpAddr, per_address: usize, total: usize) -> Option<Seat> {
+    pub fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+        per_address: usize,
+        total: usize,
+    ) -> Option<Seat> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         let here = inside.get(&address).copied().unwrap_or_default();
-        let full = inside.values().sum::<usize>() >= total || (here >= per_address && !address.is_loopback());
+        let full = inside.values().sum::<usize>() >= total
+            || (here >= per_address && !address.is_loopback());
         if full {
             return None;
         }
@@ -86,10 +92,18 @@ impl Drop for Seat {
 }
 
 /// `GET /api/v1/live`.
-pub async fn upgrade(State(front): State<Front>, ConnectInfo(peer): ConnectInfo<SocketAddr>, upgrade: WebSocketUpgrade) -> Response {
+pub async fn upgrade(
+    State(front): State<Front>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let limits = front.limits;
     let Some(seat) = front.doorman.enter(peer.ip(), limits.per_address, limits.total) else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many live links are open; close some tabs or raise `limits.total`");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_connections",
+            "too many live links are open; close some tabs or raise `limits.total`",
+        );
     };
     upgrade
         .protocols([SUBPROTOCOL])
@@ -123,7 +137,8 @@ impl Bucket {
 
     fn take(&mut self) -> bool {
         let now = Instant::now();
-        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.rate).min(2.0 * self.rate);
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.rate)
+            .min(2.0 * self.rate);
         self.at = now;
         if self.left < 1.0 {
             return false;
@@ -226,11 +241,16 @@ impl Link {
         Ok(verdict)
     }
 
-    fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<Verdict, Option<Close>> {
+    fn hear(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<Verdict, Option<Close>> {
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Verdict::Continue),
-            Some(Ok(Message::Binary(_))) => return Ok(self.session.bad_frame("frames are text; this one is binary")),
+            Some(Ok(Message::Binary(_))) => {
+                return Ok(self.session.bad_frame("frames are text; this one is binary"));
+            }
             Some(Ok(Message::Close(_))) | None => return Err(None),
             // Too large for any goodbye, not UTF-8, or cut off.
             Some(Err(_)) => return Err(Some(Close::TooLarge)),
@@ -270,13 +290,20 @@ impl Link {
         if !wrote {
             return Ok(());
         }
-        timeout(WRITE_BUDGET, self.socket.flush()).await.map_err(|_| Some(Close::Slow))?.map_err(|_| None)?;
+        timeout(WRITE_BUDGET, self.socket.flush())
+            .await
+            .map_err(|_| Some(Close::Slow))?
+            .map_err(|_| None)?;
         let now = Instant::now();
         let busy = now.duration_since(self.flush_at.min(now)) < FLUSH_BUSY;
         self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
         // More may wait than one round writes.
         self.pending = self.session.mailbox().n_waiting() > 0;
-        self.deadline = if self.awaiting_pong { now + Duration::from_millis(PONG_MS) } else { self.next_ping() };
+        self.deadline = if self.awaiting_pong {
+            now + Duration::from_millis(PONG_MS)
+        } else {
+            self.next_ping()
+        };
         Ok(())
     }
 
@@ -294,13 +321,15 @@ impl Link {
                 return;
             }
         }
-        let frame = CloseFrame { code: close.code(), reason: Utf8Bytes::from_static(close.reason()) };
+        let frame =
+            CloseFrame { code: close.code(), reason: Utf8Bytes::from_static(close.reason()) };
         let _ = self.socket.send(Message::Close(Some(frame))).await;
     }
 
     /// When silence calls for a ping: 10 s ± 20 %, so that clients do not beat in step.
     fn next_ping(&self) -> Instant {
-        Instant::now() + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
+        Instant::now()
+            + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
     }
 }
 

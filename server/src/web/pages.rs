@@ -18,7 +18,12 @@ pub fn router(front: &Front) -> Router<Front> {
     let backend = front.backend();
     let options = front.options.clone();
     Router::new()
-        .leptos_routes_with_context(front, routes, move || provide(&backend), move || app::shell(options.clone()))
+        .leptos_routes_with_context(
+            front,
+            routes,
+            move || provide(&backend),
+            move || app::shell(options.clone()),
+        )
         .layer(CompressionLayer::new())
 }
 
@@ -26,7 +31,9 @@ pub fn router(front: &Front) -> Router<Front> {
 pub fn provide(backend: &Arc<dyn Backend>) {
     provide_context(Arc::clone(backend));
     let Some(response) = use_context::<ResponseOptions>() else { return };
-    if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&headers::policy(&nonce)).ok()) {
+    if let Some(policy) =
+        use_nonce().and_then(|nonce| HeaderValue::from_str(&headers::policy(&nonce)).ok())
+    {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
     // A page is a picture of one moment.

@@ -18,7 +18,11 @@ use super::probes::problem;
 use crate::config::Limits;
 
 /// `GET …?topic=objects/prod/Switch@9f3c…:1203&view=row`.
-pub async fn one(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub async fn one(
+    State(hub): State<Arc<Hub>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     match wants(query.as_deref().unwrap_or_default()) {
         Ok(wants) => answer(&hub, wants, &headers),
         Err(detail) => problem(StatusCode::BAD_REQUEST, "bad_query", &detail),
@@ -26,15 +30,32 @@ pub async fn one(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery, headers
 }
 
 /// `POST` with a `hello` as its body.
-pub async fn many(State(hub): State<Arc<Hub>>, State(limits): State<Limits>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn many(
+    State(hub): State<Arc<Hub>>,
+    State(limits): State<Limits>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if body.len() > limits.inbound_bytes {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &format!("a hello has at most {} bytes", limits.inbound_bytes));
+        return problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            &format!("a hello has at most {} bytes", limits.inbound_bytes),
+        );
     }
     match serde_json::from_slice(&body) {
         Ok(ClientFrame::Hello { protocol: PROTOCOL, topics, .. }) => answer(&hub, topics, &headers),
-        Ok(ClientFrame::Hello { protocol, .. }) => problem(StatusCode::BAD_REQUEST, "unknown_protocol", &format!("this server speaks protocol {PROTOCOL}, not {protocol}")),
+        Ok(ClientFrame::Hello { protocol, .. }) => problem(
+            StatusCode::BAD_REQUEST,
+            "unknown_protocol",
+            &format!("this server speaks protocol {PROTOCOL}, not {protocol}"),
+        ),
         Ok(_) => problem(StatusCode::BAD_REQUEST, "bad_frame", "the body must be a `hello` frame"),
-        Err(error) => problem(StatusCode::BAD_REQUEST, "bad_frame", &format!("the body is not a `hello` frame: {error}")),
+        Err(error) => problem(
+            StatusCode::BAD_REQUEST,
+            "bad_frame",
+            &format!("the body is not a `hello` frame: {error}"),
+        ),
     }
 }
 
@@ -51,7 +72,15 @@ fn answer(hub: &Arc<Hub>, wants: Vec<Want>, headers: &HeaderMap) -> Response {
     if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
-    ([(header::CONTENT_TYPE, "application/json".to_owned()), (header::ETAG, tag), (header::CACHE_CONTROL, "no-cache".to_owned())], body).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, "application/json".to_owned()),
+            (header::ETAG, tag),
+            (header::CACHE_CONTROL, "no-cache".to_owned()),
+        ],
+        body,
+    )
+        .into_response()
 }
 
 fn wants(query: &str) -> Result<Vec<Want>, String> {
@@ -67,7 +96,9 @@ fn wants(query: &str) -> Result<Vec<Want>, String> {
                     other => return Err(format!("`view` is `{other}`; it is `row` or `full`")),
                 }
             }
-            other => return Err(format!("unknown parameter `{other}`; there are `topic` and `view`")),
+            other => {
+                return Err(format!("unknown parameter `{other}`; there are `topic` and `view`"));
+            }
         }
     }
     if topics.is_empty() {
@@ -77,15 +108,26 @@ fn wants(query: &str) -> Result<Vec<Want>, String> {
 }
 
 fn placed(text: &str, view: View) -> Result<Want, String> {
-    let Some((topic, place)) = text.split_once('@') else { return Ok(Want { view, ..Want::rows(text) }) };
-    let cursor = place.rsplit_once(':').and_then(|(epoch, version)| Some(Cursor(epoch.to_owned(), version.parse().ok()?)));
+    let Some((topic, place)) = text.split_once('@') else {
+        return Ok(Want { view, ..Want::rows(text) });
+    };
+    let cursor = place
+        .rsplit_once(':')
+        .and_then(|(epoch, version)| Some(Cursor(epoch.to_owned(), version.parse().ok()?)));
     let cursor = cursor.ok_or_else(|| format!("`{place}` is no cursor; write `epoch:version`"))?;
     Ok(Want { view, at: Some(At::Cursor(cursor)), ..Want::rows(topic) })
 }
 
 fn form_pairs(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(&text.replace('+', " "))
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let pairs = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
@@ -102,7 +144,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_what_to_write() {
-        for (query, says) in [("", "say which"), ("view=all&topic=a", "`row` or `full`"), ("topic=a@b", "epoch:version"), ("x=1", "unknown parameter")] {
+        for (query, says) in [
+            ("", "say which"),
+            ("view=all&topic=a", "`row` or `full`"),
+            ("topic=a@b", "epoch:version"),
+            ("x=1", "unknown parameter"),
+        ] {
             assert!(wants(query).unwrap_err().contains(says), "{query}");
         }
     }
