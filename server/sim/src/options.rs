@@ -1,6 +1,6 @@
 //! How a cluster is set up: seed, tokens, clock, sizes.
 //!
-//! Invariant: nothing is read from the environment; the only clock read of the crate is [`wall_clock`].
+//! Invariant: nothing is read from the environment; the only clock read of the crate is `wall_clock`.
 
 use std::{
     fmt,
