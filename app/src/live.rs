@@ -109,7 +109,7 @@ impl Live {
 
     fn follow_while_owned(self, want: Want) {
         let shared = self.shared();
-        let id = shared.with(|store| store.next_id());
+        let id = shared.with(store::Store::next_id);
         let topic = want.topic.clone();
         on_cleanup({
             let shared = Arc::clone(&shared);

@@ -165,7 +165,7 @@ impl TableModel {
     }
 
     fn apply_many(&mut self, changes: Vec<Change>) -> TableChange {
-        let changed = changes.len();
+        let count = changes.len();
         let before: BTreeSet<ObjectKey> = self.order.iter().map(|line| line.key.clone()).collect();
         for one in changes {
             match one {
@@ -192,7 +192,7 @@ impl TableModel {
             moved: after.intersection(&before).count(),
             entered: entered.count(),
             left: left.count(),
-            changed,
+            changed: count,
         }
     }
 

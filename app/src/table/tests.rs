@@ -136,7 +136,9 @@ proptest! {
                 asked = second.clone();
                 model.ask(second.clone());
             }
-            batch.iter().for_each(|change| plain.apply(change));
+            for change in batch {
+                plain.apply(change);
+            }
             let before = model.window(0, usize::MAX);
             let change = model.apply(batch.clone());
             let now = model.window(0, usize::MAX);
@@ -175,7 +177,9 @@ proptest! {
         most in 0_usize..20,
     ) {
         let mut plain = Plain::default();
-        changes.iter().for_each(|change| plain.apply(change));
+        for change in &changes {
+            plain.apply(change);
+        }
         let (part, whole) = (plain.select(&query, most), plain.select(&query, usize::MAX));
         prop_assert_eq!(part.matched, whole.first.len());
         prop_assert_eq!(&part.first[..], &whole.first[..most.min(whole.first.len())]);

@@ -64,7 +64,10 @@ fn live() -> Store {
     };
     frame(&mut store, welcome);
     let items = vec![item("d/a", 1), item("d/b", 2)];
-    frame(&mut store, ServerFrame::Snapshot { topic: TOPIC.into(), items, done: 2, total: 2 });
+    frame(
+        &mut store,
+        ServerFrame::Snapshot { topic: TOPIC.into(), items, done: 2, total: 2, at: None },
+    );
     frame(
         &mut store,
         ServerFrame::Synced {

@@ -14,6 +14,7 @@ use domain::{
     columns::columns,
     kind::Kind,
     object::{Cell, Column, Form, ObjectKey, Row},
+    state::SwitchReadiness,
     time::Timestamp,
     topic::FabricId,
 };
@@ -58,6 +59,7 @@ pub(super) fn ListRow(
 ) -> impl IntoView {
     let (rows, kind) = (shared.rows, shared.rows.kind);
     let shown = rows.row(&key);
+    let ready = (kind == Kind::Switch).then(|| rows.readiness(&key));
     let node = NodeRef::<html::Tr>::new();
     tint_what_changes(node, shown);
     let href = links::object(&shared.fabric.get_value(), kind, &key);
@@ -72,11 +74,11 @@ pub(super) fn ListRow(
         <tr
             node_ref=node
             data-kind=kind.about().name
-            data-key=key.to_string()
+            data-key=String::from(key)
             data-gone=move || shown.with(|shown| shown.gone).then_some("")
             data-unreadable=move || unreadable.with(Option::is_some).then_some("")
         >
-            {(kind == Kind::Switch).then(|| view! { <ReadinessCell key=key.clone() rows/> })}
+            {ready.map(|ready| view! { <ReadinessCell ready/> })}
             <td data-col="name">
                 <a href=href>{name}</a>
                 {move || unreadable.get().map(|reason| view! { <Unreadable reason/> })}
@@ -106,12 +108,9 @@ fn Unreadable(
 /// Readiness of a switch.
 #[component]
 fn ReadinessCell(
-    /// Which switch.
-    key: ObjectKey,
-    /// The rows.
-    rows: Rows,
+    /// What was observed, if anything.
+    ready: Memo<Option<SwitchReadiness>>,
 ) -> impl IntoView {
-    let ready = rows.readiness(&key);
     let state = Memo::new(move |_| ready.with(|ready| ready.as_ref().map(|ready| ready.state)));
     let tone = Signal::derive(move || state.get().map_or(Tone::Unknown, Tone::from));
     let word = Signal::derive(move || readiness_word(state.get()).to_owned());
