@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use crate::status::Status;
+use crate::status::{Reason, Status};
 
 /// Type of aggregated discovery.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -55,6 +55,10 @@ pub(crate) fn not_a_page() -> Response {
 /// A refusal.
 pub(crate) fn status(status: &Status) -> Response {
     let mut response = raw(status.reason.code(), "application/json", status.to_json().to_string());
+    if status.reason == Reason::RequestEntityTooLarge {
+        // The rest of the body may still be on its way, so nothing else can follow on this connection.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(secs) = status.retry_after_secs() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }

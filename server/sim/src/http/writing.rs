@@ -9,7 +9,8 @@ use axum::{
     http::{Method, header},
     response::Response,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::{Call, address::ResourceAddress, answer};
@@ -25,13 +26,30 @@ use crate::{
 /// Longest name of a manager, as the real server has it.
 const MANAGER_CHARS: usize = 128;
 
+/// How much of a body that is too large is read and thrown away, in times of the limit: a client that is still
+/// sending when the connection closes may never see the answer.
+const DRAINED_LIMITS: usize = 8;
+
 /// Reads a body, up to the limit.
 pub(super) async fn read_body(cluster: &Cluster, body: Body) -> Result<Bytes, Status> {
     let limit = cluster.inner.options.body_limit_bytes;
-    axum::body::to_bytes(body, limit).await.map_err(|_| {
+    let mut stream = body.into_data_stream();
+    let (mut read, mut seen) = (BytesMut::new(), 0_usize);
+    while let Some(chunk) = stream.next().await {
+        let chunk =
+            chunk.map_err(|cause| Status::bad_request(format!("the body broke off: {cause}")))?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= limit {
+            read.extend_from_slice(&chunk);
+        } else if seen > limit.saturating_mul(DRAINED_LIMITS) {
+            break;
+        }
+    }
+    if seen > limit {
         let message = format!("Request entity too large: limit is {limit}");
-        Status::new(Reason::RequestEntityTooLarge, message)
-    })
+        return Err(Status::new(Reason::RequestEntityTooLarge, message));
+    }
+    Ok(read.freeze())
 }
 
 /// POST, PUT, PATCH, DELETE.
