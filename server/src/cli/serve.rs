@@ -114,6 +114,13 @@ pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
         fabric::start(plan, &front.hub, &process_epoch(), &house.tracker(), &house.cancel());
     }
     house.add("signals", asked_to_stop);
+    answer(listener, front, &mut house);
+    announce(&format!("http://{address}"), &greeting);
+    house.run().await
+}
+
+/// Answers what comes to a listener, until the house ends.
+pub fn answer(listener: TcpListener, front: Front, house: &mut House) {
     let router = web::router(front);
     house.add("http", move |cancel| async move {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -122,8 +129,6 @@ pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
             .await
             .context("the listener failed")
     });
-    announce(&format!("http://{address}"), &greeting);
-    house.run().await
 }
 
 #[expect(clippy::print_stdout, reason = "the address is what people wait for")]

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::clock::now_ms;
 use sim::{
-    Admission, Cluster, ContextEntry, FaultRoute, Options, Tokens, kubeconfig,
+    Admission, Cluster, ContextEntry, FaultRoute, Options, Tls, Tokens, kubeconfig,
     life::{
         LifeOptions,
         drive::live,
@@ -141,9 +141,13 @@ pub(super) fn start(
         LifeOptions { heartbeat, churn_per_second: liveliness.churn },
         now_ms(),
     );
+    // Over TLS, since kubectl sends no token in clear.
+    let tls =
+        Tls::self_signed().context("could not make a certificate for the embedded API server")?;
+    let ca_pem = Some(tls.ca_pem().to_owned());
     let serving = cluster.clone();
     house.add("embedded API server", move |cancel| async move {
-        serving.serve(listener, cancel).await.context("the embedded API server failed")
+        serving.serve_tls(listener, tls, cancel).await.context("the embedded API server failed")
     });
     house.add("life of the embedded cluster", move |cancel| async move {
         live(land, life, now_ms, cancel).await;
@@ -153,8 +157,8 @@ pub(super) fn start(
         cluster.tokens().of_user("admin").map(|token| token.secret.clone()).unwrap_or_default();
     Ok(ContextEntry {
         name: name.to_owned(),
-        server: format!("http://{address}"),
-        ca_pem: None,
+        server: format!("https://{address}"),
+        ca_pem,
         token,
         namespace: "default".to_owned(),
     })

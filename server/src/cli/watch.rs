@@ -226,8 +226,9 @@ impl Printer {
                     json!({"type": word, "kind": kind, "key": key, "version": version, "latency_ms": ms(*us), "lag_ms": null}).to_string()
                 } else {
                     format!(
-                        "{word:<9}{:<20}{key:<45} v{version:<12}{:.3} ms",
+                        "{word:<9}{:<20}{:<45} v{version:<12}{:.3} ms",
                         kind.to_string(),
+                        key.to_string(),
                         ms(*us)
                     )
                 }

@@ -3,11 +3,15 @@
 use app::{StatusHook, backend::Backend};
 use axum::{
     Router,
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
 };
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 use tower_http::compression::CompressionLayer;
 
 use super::{Front, headers};
@@ -24,7 +28,17 @@ pub fn router(front: &Front) -> Router<Front> {
             move || provide(&backend),
             move || app::shell(options.clone()),
         )
+        .layer(middleware::from_fn_with_state(front.tracker.clone(), to_the_end))
         .layer(CompressionLayer::new())
+}
+
+/// Writes a page to its end even if nobody waits for it any more. Dropped half way, its signals would be
+/// gone under parts that other threads are still writing, and those would panic.
+async fn to_the_end(State(tracker): State<TaskTracker>, request: Request, next: Next) -> Response {
+    match tracker.spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// What a page finds in its context.
