@@ -285,7 +285,9 @@ mod tests {
     fn told(events: &[Arc<Event>]) -> Vec<String> {
         let demo: FabricId = "demo".parse().unwrap();
         let mut feed = Feed::default();
-        events.iter().for_each(|event| feed.push(Arc::clone(event)));
+        for event in events {
+            feed.push(Arc::clone(event));
+        }
         lines([(&demo, &feed)], 10)
             .iter()
             .map(|line| format!("{} ×{}", line.text(), line.count))

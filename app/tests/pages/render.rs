@@ -58,7 +58,7 @@ pub(crate) fn pages(path: &str, backend: &Arc<dyn Backend>, times: usize) -> Vec
 }
 
 /// How long a page may take on a loaded machine.
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn render(path: String, backend: Arc<dyn Backend>) -> Rendered {
     let status = Arc::new(AtomicU16::new(200));
