@@ -1,6 +1,9 @@
 //! The same against real API servers, where their programs are there.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use domain::{
     kind::Kind,
@@ -11,6 +14,7 @@ use kube::{
     api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use testkit::{RealServer, User, Variant};
 
@@ -77,21 +81,71 @@ async fn populated(variant: Variant) -> Option<(RealServer, Client, Vec<Value>)>
     let server = RealServer::start(variant).await.unwrap()?;
     server.install_crds(&crds()).await.unwrap();
     let client = server.client(User::Admin).await.unwrap();
-    let mut objects = sim::seed::fabric(sim::seed::Scale::Vlab, 7, engine::clock::now_ms());
-    // The old server takes an empty text in a required field for null; some company is full of these.
-    objects.retain(|object| {
-        Kind::from_name(object["kind"].as_str().unwrap())
-            .is_some_and(|kind| kind.is_primary() || kind == Kind::Agent)
-    });
+    let objects = objects();
     for object in &objects {
         apply(&client, object).await;
     }
     Some((server, client, objects))
 }
 
+/// Folder of test data: named by a variable of the environment, else beside the repository.
+fn folder(variable: &str, beside: &str) -> Option<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where data lies"
+    )]
+    let named = std::env::var(variable).ok().map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(beside)
+    });
+    folder.is_dir().then_some(folder)
+}
+
+/// Every document in the YAML files of a folder, in the order of their names.
+fn documents(folder: &Path) -> Vec<Value> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let read = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let documents = serde_norway::Deserializer::from_str(&text)
+            .map(|document| Value::deserialize(document).unwrap());
+        documents.filter(Value::is_object).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(read).collect()
+}
+
 /// The real CRDs where they are there, else ours.
 fn crds() -> Vec<Value> {
-    domain::crd::crds()
+    match folder("HNP_TEST_CRDS", "crds") {
+        Some(folder) => documents(&folder),
+        None => {
+            println!("using our own CRDs: HNP_TEST_CRDS names no folder of the real ones");
+            domain::crd::crds()
+        }
+    }
+}
+
+/// The sample objects where they are there, else the demo's.
+fn objects() -> Vec<Value> {
+    let mut objects = match folder("HNP_TEST_SAMPLES", "samples") {
+        Some(folder) => ["profiles", "valid", "agents"]
+            .iter()
+            .flat_map(|part| documents(&folder.join(part)))
+            .collect(),
+        None => {
+            println!("using the demo's objects: HNP_TEST_SAMPLES names no folder of samples");
+            sim::seed::fabric(sim::seed::Scale::Vlab, 7, engine::clock::now_ms())
+        }
+    };
+    // The old server takes an empty text in a required field for null; some company is full of these.
+    objects.retain(|object| {
+        Kind::from_name(object["kind"].as_str().unwrap()).is_some_and(|kind| {
+            kind.is_primary() || matches!(kind, Kind::Agent | Kind::SwitchProfile)
+        })
+    });
+    objects
 }
 
 fn kubeconfig(server: &RealServer) -> PathBuf {
