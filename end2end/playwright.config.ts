@@ -19,7 +19,7 @@ export default defineConfig({
   outputDir: '.out/results',
   // Generous: a debug server, a browser and perhaps a compiler share two cores.
   timeout: 120_000,
-  expect: { timeout: 30_000 },
+  expect: { timeout: Number(process.env['E2E_EXPECT_MS'] ?? 30_000) },
   fullyParallel: false,
   workers: Number(process.env['E2E_WORKERS'] ?? 1),
   retries: 0,

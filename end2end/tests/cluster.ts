@@ -17,6 +17,7 @@ export interface KubeObject {
 export interface Collection {
   api: string;
   plural: string;
+  /** Where `create`, `patch` and the like act; `listAll` looks everywhere. */
   namespace: string;
 }
 
@@ -29,6 +30,18 @@ interface Kubeconfig {
   clusters: { name: string; cluster: { server: string; 'certificate-authority-data'?: string; 'insecure-skip-tls-verify'?: boolean } }[];
   users: { name: string; user: { token?: string } }[];
 }
+
+/** What an embedded API server can be told to do wrong, as its own route takes it. */
+export type Fault =
+  | { fault: 'heal' | 'compact' | 'refuse' }
+  | { fault: 'drop_watches'; end: 'clean' | 'abrupt' }
+  | { fault: 'answer_all'; with: 'unauthorized' | 'server_error' }
+  | { fault: 'hang'; resource?: string }
+  | { fault: 'forbid' | 'permit' | 'remove_crd' | 'restore_crd'; resource: string }
+  | { fault: 'gone'; how: 'event' | 'status' };
+
+/** Whom the page names as the author of what a test changes. */
+export const MANAGER = 'an-outsider';
 
 /** A client of one API server. */
 export class Cluster {
@@ -55,24 +68,41 @@ export class Cluster {
     return items;
   }
 
+  /** The objects of a kind in all namespaces. */
+  async listAll({ api, plural }: Collection): Promise<KubeObject[]> {
+    const { items } = await this.send<{ items: KubeObject[] }>('GET', `/apis/${api}/${plural}`);
+    return items;
+  }
+
   async get(of: Collection, name: string): Promise<KubeObject> {
     return this.send('GET', `${collection(of)}/${name}`);
   }
 
   async create(of: Collection, object: object): Promise<KubeObject> {
-    return this.send('POST', collection(of), object);
+    return this.send('POST', `${collection(of)}?fieldManager=${MANAGER}`, object);
+  }
+
+  /** Server-side apply: creates it or makes it so. */
+  async apply(of: Collection, name: string, object: object): Promise<KubeObject> {
+    return this.send('PATCH', `${collection(of)}/${name}?fieldManager=${MANAGER}&force=true`, object, 'application/apply-patch+yaml');
   }
 
   /** A JSON merge patch, as `kubectl patch --type merge`. */
   async patch(of: Collection, name: string, change: object): Promise<KubeObject> {
-    return this.send('PATCH', `${collection(of)}/${name}`, change, 'application/merge-patch+json');
+    return this.send('PATCH', `${collection(of)}/${name}?fieldManager=${MANAGER}`, change, 'application/merge-patch+json');
   }
 
   async remove(of: Collection, name: string): Promise<void> {
     await this.send('DELETE', `${collection(of)}/${name}`);
   }
 
-  private send<T>(method: string, path: string, body?: object, type = 'application/json'): Promise<T> {
+  /** Makes an embedded API server that was started with `--faults` misbehave; its own route is never spoilt. */
+  async fault(fault: Fault): Promise<void> {
+    await this.send('POST', '/hnp-sim/faults', fault);
+  }
+
+  /** Any request, for what has no method of its own. */
+  async send<T>(method: string, path: string, body?: object, type = 'application/json'): Promise<T> {
     const base = this.server.pathname.replace(/\/$/, '');
     const options: https.RequestOptions = {
       method,

@@ -7,9 +7,9 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
-import { expect, test as base, type ConsoleMessage, type Page } from '@playwright/test';
-import { Cluster } from './cluster.ts';
-import { freePort, Hnp } from './hnp.ts';
+import { expect, test as base, type ConsoleMessage, type Locator, type Page } from '@playwright/test';
+import { Cluster, type Fault } from './cluster.ts';
+import { freePort, Hnp, Sim } from './hnp.ts';
 import { TcpProxy } from './proxy.ts';
 
 /** Where pictures for people go. */
@@ -24,6 +24,10 @@ interface Options {
   hnpArgs: string;
   /** Further environment of the server. */
   hnpEnv: Readonly<Record<string, string>>;
+  /** The cluster in a process of its own: `hnp sim`, watched by `hnp serve` as fabric `demo`. Its arguments are `hnpArgs`. */
+  apart: boolean;
+  /** What is wrong with that cluster before anybody watches it. (`apart`, with `--faults` in `hnpArgs`.) */
+  wrong: Fault | undefined;
   /** Puts the test's own TCP proxy between browser and server. */
   viaProxy: boolean;
   /** Console messages that this test provokes, such as the browser's own about a connection that was cut. */
@@ -32,6 +36,8 @@ interface Options {
 
 interface Fixtures {
   hnp: Hnp;
+  /** The process of the cluster, with `apart`. */
+  sim: Sim | undefined;
   /** The TCP proxy between browser and server; traffic goes through it only with `viaProxy`. (`proxy` is a name of Playwright's.) */
   line: TcpProxy;
   cluster: Cluster;
@@ -42,6 +48,8 @@ interface Fixtures {
 export const test = base.extend<Fixtures & Options>({
   hnpArgs: ['', { option: true }],
   hnpEnv: [{}, { option: true }],
+  apart: [false, { option: true }],
+  wrong: [undefined, { option: true }],
   viaProxy: [false, { option: true }],
   consoleAllow: [undefined, { option: true }],
 
@@ -51,15 +59,25 @@ export const test = base.extend<Fixtures & Options>({
     await line.close();
   },
 
-  hnp: async ({ hnpArgs, hnpEnv, viaProxy, line }, use, info) => {
-    const args = withDefaults(hnpArgs.split(' ').filter((word) => word !== ''));
+  sim: async ({ hnpArgs, apart, wrong }, use) => {
+    if (!apart) return use(undefined);
+    const sim = await Sim.start(withDefaults(words(hnpArgs)));
+    if (wrong !== undefined) await Cluster.from(sim.kubeconfig).fault(wrong);
+    await use(sim);
+    await sim.stop();
+  },
+
+  hnp: async ({ hnpArgs, hnpEnv, viaProxy, line, sim }, use, info) => {
+    const start = sim === undefined
+      ? { command: 'demo', args: withDefaults(words(hnpArgs)) } as const
+      : { command: 'serve', args: ['--kubeconfig', sim.kubeconfig, '--name', 'demo'] } as const;
     let hnp: Hnp;
     if (viaProxy) {
       const port = await freePort();
       line.target(port);
-      hnp = await Hnp.start({ args, listen: `127.0.0.1:${port}`, env: { HNP_PUBLIC_URL: line.url, ...hnpEnv } });
+      hnp = await Hnp.start({ ...start, listen: `127.0.0.1:${port}`, env: { HNP_PUBLIC_URL: line.url, ...hnpEnv } });
     } else {
-      hnp = await Hnp.start({ args, env: hnpEnv });
+      hnp = await Hnp.start({ ...start, env: hnpEnv });
     }
     await use(hnp);
     if (info.status !== info.expectedStatus) await info.attach('hnp.log', { body: hnp.log, contentType: 'text/plain' });
@@ -70,8 +88,8 @@ export const test = base.extend<Fixtures & Options>({
     await use(viaProxy ? line.url : hnp.url);
   },
 
-  cluster: async ({ hnp }, use) => {
-    await use(Cluster.from(hnp.kubeconfig));
+  cluster: async ({ hnp, sim }, use) => {
+    await use(Cluster.from(sim?.kubeconfig ?? hnp.kubeconfig));
   },
 
   quiet: [async ({ context, baseURL, consoleAllow }, use) => {
@@ -103,14 +121,57 @@ function withDefaults(own: readonly string[]): string[] {
   return args;
 }
 
+function words(text: string): string[] {
+  return text.split(' ').filter((word) => word !== '');
+}
+
 function place(message: ConsoleMessage): string {
   const { url, lineNumber } = message.location();
   return `${url}:${lineNumber}`;
 }
 
+/** The connection pill. */
+export function pill(page: Page): Locator {
+  return page.locator('[data-live]').first();
+}
+
 /** Waits until the page is hydrated and its link is up. */
 export async function live(page: Page): Promise<void> {
-  await expect(page.locator('[data-live]').first()).toHaveAttribute('data-live', 'live');
+  await expect(pill(page)).toHaveAttribute('data-live', 'live');
+}
+
+/** The badge of a watch on an overview or fabric page. */
+export function badge(page: Page, kind: string): Locator {
+  return page.locator(`a.watch[data-kind="${kind}"]`);
+}
+
+/** The rows of a list page. */
+export function rows(page: Page, kind: string): Locator {
+  return page.locator(`tr[data-kind="${kind}"]`);
+}
+
+/** The row of one object. */
+export function row(page: Page, kind: string, name: string, namespace = 'default'): Locator {
+  return page.locator(`tr[data-kind="${kind}"][data-key="${namespace}/${name}"]`);
+}
+
+/** Leaves a mark that a reload would wipe out; the function returned says whether it is still there. */
+export async function unreloaded(page: Page): Promise<() => Promise<void>> {
+  const mark = `${Math.random()}`;
+  await page.evaluate((mark) => { document.documentElement.dataset['e2eMark'] = mark; }, mark);
+  return async () => {
+    expect(await page.evaluate(() => document.documentElement.dataset['e2eMark']), 'the page was not loaded anew').toBe(mark);
+  };
+}
+
+/** A figure of the pill's popover, which is opened and closed again. */
+export async function linkFact(page: Page, label: string): Promise<string> {
+  await pill(page).click();
+  const fact = page.locator('#connection dt').filter({ hasText: new RegExp(`^${label}$`) }).locator('xpath=following-sibling::dd[1]');
+  await expect(fact).toBeVisible();
+  const text = (await fact.innerText()).trim();
+  await page.keyboard.press('Escape');
+  return text;
 }
 
 /** Accessibility: no violation of WCAG 2.2 A and AA anywhere on the page as it stands. */

@@ -1,4 +1,5 @@
-// The product under test: one `hnp demo` process with its own data folder on its own port.
+// The product under test: one `hnp demo` or `hnp serve` process with its own data folder on its own port, and
+// `hnp sim`, the embedded API server alone.
 // Absent: no shared state between two of them, and nothing is stopped but by its own handle.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -15,7 +16,9 @@ const STOP_WITHIN_MS = 20_000;
 
 /** How to start it. */
 export interface HnpOptions {
-  /** Further arguments of `hnp demo`. */
+  /** Which command serves (default `demo`). */
+  command?: 'demo' | 'serve';
+  /** Its further arguments. */
   args?: readonly string[];
   /** Further environment. */
   env?: Readonly<Record<string, string>>;
@@ -32,37 +35,22 @@ export class Hnp {
     readonly url: string,
     /** Its working folder; `data/` lies in it. */
     readonly home: string,
-    private readonly child: ChildProcess,
-    private readonly output: string[],
+    private readonly running: Running,
   ) {}
 
-  /** Starts `hnp demo` and waits until `/readyz` says 200. */
+  /** Starts it and waits until `/readyz` says 200. */
   static async start(options: HnpOptions = {}): Promise<Hnp> {
     const home = options.home ?? mkdtempSync(path.join(tmpdir(), 'hnp-e2e-'));
-    const args = ['demo', '--listen', options.listen ?? '127.0.0.1:0', ...(options.args ?? [])];
-    const site = process.env['HNP_SITE'];
-    const child = spawn(binary(), args, {
-      cwd: home,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...(site === undefined ? {} : { HNP_SITE: path.resolve(ROOT, site) }), HNP_DATA_DIR: path.join(home, 'data'), ...options.env },
-    });
-    const output: string[] = [];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => output.push(text));
-    let failure = '';
-    child.on('error', (error) => { failure = error.message; });
+    const command = options.command ?? 'demo';
+    const args = [command, '--listen', options.listen ?? '127.0.0.1:0', ...(options.args ?? [])];
+    const running = Running.spawn(args, home, options.env);
     try {
-      const url = await until('hnp demo is ready', READY_WITHIN_MS, async () => {
-        if (failure !== '' || child.exitCode !== null || child.signalCode !== null) {
-          throw new Error(`hnp demo ended before it was ready (${failure || (child.signalCode ?? child.exitCode)}):\n${output.join('')}`);
-        }
-        return findPage(output.join(''));
-      });
-      return new Hnp(url, home, child, output);
+      const url = await running.until(`hnp ${command} is ready`, () => findPage(running.log));
+      return new Hnp(url, home, running);
     } catch (error) {
-      child.kill('SIGKILL');
+      await running.kill();
       if (options.home === undefined) rmSync(home, { recursive: true, force: true });
-      throw new Error(`${(error as Error).message}\n--- its output:\n${output.join('')}`);
+      throw error;
     }
   }
 
@@ -71,34 +59,118 @@ export class Hnp {
     return path.join(this.home, 'data', 'demo.kubeconfig');
   }
 
-  get pid(): number | undefined {
-    return this.child.pid;
-  }
-
   /** All that it printed so far. */
   get log(): string {
-    return this.output.join('');
+    return this.running.log;
   }
 
-  /** Sends a signal: SIGSTOP, SIGCONT, SIGKILL… */
+  /** Sends a signal: SIGSTOP, SIGCONT… */
   signal(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
+    this.running.signal(signal);
+  }
+
+  /** Ends it as a power cut would; its folder stays, for `home` of the next one. */
+  async kill(): Promise<void> {
+    await this.running.kill();
   }
 
   /** Stops it as a person would and removes its folder. Fails when it does not end cleanly. */
   async stop({ keepHome = false } = {}): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const ended = new Promise((resolve) => { this.child.once('exit', resolve); });
-      const hard = setTimeout(() => this.child.kill('SIGKILL'), STOP_WITHIN_MS);
-      this.child.kill('SIGCONT');
-      this.child.kill('SIGTERM');
-      await ended;
-      clearTimeout(hard);
-      if (this.child.signalCode === 'SIGKILL') {
-        throw new Error(`hnp demo did not stop within ${STOP_WITHIN_MS} ms of SIGTERM:\n${this.log}`);
-      }
-    }
+    await this.running.stop();
     if (!keepHome) rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** `hnp sim`: an embedded API server in a process of its own. */
+export class Sim {
+  private constructor(
+    /** The kubeconfig that it wrote: cluster admin. */
+    readonly kubeconfig: string,
+    private readonly home: string,
+    private readonly running: Running,
+  ) {}
+
+  static async start(args: readonly string[] = []): Promise<Sim> {
+    const home = mkdtempSync(path.join(tmpdir(), 'hnp-e2e-sim-'));
+    const kubeconfig = path.join(home, 'sim.kubeconfig');
+    const running = Running.spawn(['sim', '--kubeconfig-out', kubeconfig, ...args], home);
+    try {
+      await running.until('hnp sim has written its kubeconfig', () => running.log.split('\n')[0] === kubeconfig);
+      return new Sim(kubeconfig, home, running);
+    } catch (error) {
+      await running.kill();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.running.stop();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** A process of ours and what it prints. */
+class Running {
+  private readonly output: string[] = [];
+  private failure = '';
+
+  private constructor(private readonly child: ChildProcess, private readonly name: string) {
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => this.output.push(text));
+    child.on('error', (error) => { this.failure = error.message; });
+  }
+
+  static spawn(args: readonly string[], home: string, env: Readonly<Record<string, string>> = {}): Running {
+    const site = path.resolve(ROOT, process.env['HNP_SITE'] ?? path.join(process.env['CARGO_TARGET_DIR'] ?? 'target', 'site'));
+    if (!existsSync(path.join(site, 'hash.txt'))) throw new Error(`error: no client site in ${site}; cause: it was not built; try: make e2e`);
+    const child = spawn(binary(), args, {
+      cwd: home,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, HNP_SITE: site, HNP_DATA_DIR: path.join(home, 'data'), ...env },
+    });
+    return new Running(child, `hnp ${args[0] ?? ''}`);
+  }
+
+  get log(): string {
+    return this.output.join('');
+  }
+
+  private get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits for a condition while the process lives. */
+  async until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+    try {
+      return await until(what, READY_WITHIN_MS, () => {
+        if (this.failure !== '' || this.ended) throw new Error(`${this.name} ended (${this.failure || (this.child.signalCode ?? this.child.exitCode)})`);
+        return look();
+      });
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n--- its output:\n${this.log}`);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    if (this.ended || this.failure !== '') return;
+    const ended = new Promise((resolve) => { this.child.once('exit', resolve); });
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    if (this.ended) return;
+    const ended = new Promise((resolve) => { this.child.once('exit', resolve); });
+    let forced = false;
+    const hard = setTimeout(() => { forced = this.child.kill('SIGKILL'); }, STOP_WITHIN_MS);
+    this.child.kill('SIGCONT');
+    this.child.kill('SIGTERM');
+    await ended;
+    clearTimeout(hard);
+    if (forced) throw new Error(`${this.name} did not stop within ${STOP_WITHIN_MS} ms of SIGTERM:\n${this.log}`);
   }
 }
 

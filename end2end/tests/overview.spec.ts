@@ -10,8 +10,7 @@ test('the overview tells what the demo holds and that it is live', async ({ page
   await live(page);
   await expect(page.locator('[data-live]').first()).toHaveAttribute('data-transport', 'ws');
   await expect(page.getByRole('main')).toContainText('demo');
-  const count = page.locator('[data-kind="Switch"]').filter({ hasText: /\b7\b/ }).first();
-  await expect(count).toBeVisible();
+  await expect(page.getByRole('main').locator('[data-kind="Switch"][data-watch="live"] .count')).toHaveText('7');
   await expect(page.locator('[data-state="loading"]')).toHaveCount(0);
 
   await accessible(page);
