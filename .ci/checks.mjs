@@ -23,7 +23,7 @@ const FILE_LINES = 600;
 
 /** Direct dependencies (normal, own target) that a crate may have; `null` = not limited by a list. */
 const DIETS = {
-  domain: { only: ['schemars', 'serde', 'serde_json', 'sha2', 'thiserror'] },
+  domain: { only: ['schemars', 'serde', 'serde_json', 'serde_path_to_error', 'sha2', 'thiserror'] },
   app: { never: ['axum', 'kube', 'engine', 'sim', 'server'] },
   engine: { never: ['leptos', 'axum', 'app', 'server', 'sim'] },
   sim: { never: ['kube', 'engine', 'server', 'app', 'leptos'] },

@@ -106,9 +106,9 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Serve(args) => serve::run(args, cli.config),
-        Command::Demo(args) => demo::run(args, cli.config),
+        Command::Demo(args) => demo::run(&args, cli.config),
         Command::Watch(args) => watch::run(&args, cli.config),
-        Command::Sim(args) => sim::run(args, cli.config),
+        Command::Sim(args) => sim::run(&args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hnp", &mut std::io::stdout());

@@ -7,6 +7,7 @@ pub mod crd;
 pub mod diff;
 pub mod door;
 pub mod feed;
+pub mod hex;
 pub mod kind;
 pub mod log;
 pub mod object;

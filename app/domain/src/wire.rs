@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 pub mod labels;
 pub mod ledger;
 pub mod link;
@@ -457,12 +459,7 @@ pub const fn may_reconnect(code: u16) -> bool {
 /// How a key is named in [`ServerFrame::Keys`]: the first 16 hexadecimal digits of its SHA-256.
 pub fn key_hash(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
-    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-        text
-    })
+    hex(digest.get(..8).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ pub mod error;
 pub mod gate;
 pub mod kubeconfig;
 pub mod request;
+pub mod seen;
 pub mod watch;

@@ -51,7 +51,7 @@ pub fn start(
         paused,
         tap,
     };
-    let keeper = Keeper::new(keep, Arc::clone(hub), inbox);
+    let keeper = Keeper::new(keep, hub, inbox);
     let (prober, gate) = Prober::new(target.clone(), events.clone());
     tasks.spawn(keeper.run(cancel.child_token()));
     tasks.spawn(prober.run(cancel.child_token()));

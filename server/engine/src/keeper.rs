@@ -6,15 +6,11 @@
 //! Invariant: nobody else writes a topic of its fabric; a state is published only when it changed;
 //! what was found by comparing lists is said to be so.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
-    door::Admitted,
     feed::EventType,
+    hex::hex,
     kind::Kind,
     object::ObjectKey,
     readiness::AgentDigest,
@@ -33,7 +29,10 @@ mod switches;
 use self::{book::StateBook, kinds::KindBook, story::Story};
 use crate::{
     clock::now_ms,
-    cluster::gate::Gate,
+    cluster::{
+        gate::Gate,
+        seen::{Event, Seen, WatchReport},
+    },
     hub::{Cell, Hub, feed::FeedTopic, keyed::KeyedTopic},
 };
 
@@ -43,103 +42,6 @@ pub const OBSERVATIONS: usize = 1_024;
 const BATCH: usize = 256;
 /// How often states that change by time alone are looked at.
 const TICK: Duration = Duration::from_secs(1);
-
-/// When something was received and published.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp {
-    /// When it was received, Unix milliseconds.
-    pub received_ms: i64,
-    /// When it was published, Unix milliseconds.
-    pub published_ms: i64,
-    received: Instant,
-    published: Instant,
-}
-
-impl Stamp {
-    /// Received now.
-    pub fn received_now() -> Self {
-        let (now, at) = (now_ms(), Instant::now());
-        Self { received_ms: now, published_ms: now, received: at, published: at }
-    }
-
-    /// Published now.
-    #[must_use]
-    pub fn published_now(self) -> Self {
-        Self { published_ms: now_ms(), published: Instant::now(), ..self }
-    }
-
-    /// From receipt to publication, in microseconds.
-    pub fn us_to_publish(self) -> u64 {
-        u64::try_from(self.published.duration_since(self.received).as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// From publication until now, in microseconds.
-    pub fn us_since_published(self) -> u64 {
-        u64::try_from(self.published.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// From receipt until now, in microseconds.
-    pub fn us_since_received(self) -> u64 {
-        u64::try_from(self.received.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
-/// Everything that can happen to a fabric.
-#[derive(Debug)]
-pub enum Event {
-    /// The probe has news.
-    Gate(Gate),
-    /// The watch of a kind has news.
-    Kind(Kind, Seen),
-}
-
-/// What a watch saw.
-#[derive(Debug)]
-pub enum Seen {
-    /// How the watch stands.
-    Watch(WatchReport),
-    /// Everything of the kind.
-    Listed {
-        /// Version of the list.
-        version: String,
-        /// The objects.
-        objects: Vec<Admitted>,
-        /// Objects without a name or a version, which cannot be shown.
-        refused: usize,
-        /// When the list was complete.
-        stamp: Stamp,
-    },
-    /// One object is now so.
-    Put(Box<Admitted>, Stamp),
-    /// One object is gone.
-    Gone {
-        /// Its key.
-        key: ObjectKey,
-        /// Its uid.
-        uid: String,
-        /// Version of the delete.
-        version: String,
-        /// When the line came.
-        stamp: Stamp,
-    },
-    /// Nothing of the kind changed up to this version.
-    Bookmark(String),
-}
-
-/// How a watch stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchReport {
-    /// The word.
-    pub state: WatchState,
-    /// Why, in a sentence.
-    pub reason: Option<String>,
-    /// Attempts since it was last live.
-    pub attempt: u32,
-    /// When the next attempt is due, Unix milliseconds.
-    pub next_try_ms: Option<i64>,
-    /// The one namespace that is watched.
-    pub namespace: Option<String>,
-}
 
 /// One observation, for whoever listens in (`hnp watch`).
 #[derive(Debug, Clone)]
@@ -195,7 +97,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper that knows nothing yet; its topics are added to the hub.
-    pub fn new(plan: Keep, hub: Arc<Hub>, inbox: mpsc::Receiver<Event>) -> Self {
+    pub fn new(plan: Keep, hub: &Arc<Hub>, inbox: mpsc::Receiver<Event>) -> Self {
         let Keep { fabric, server, process, paused, tap } = plan;
         let epoch: Arc<str> = process.into();
         let state_topic = Arc::new(KeyedTopic::new(Arc::clone(&epoch), true));
@@ -228,7 +130,7 @@ impl Keeper {
             story: Story::new(fabric.clone(), feed),
             fabric,
             state: StateBook::new(state_topic),
-            hub: Arc::clone(&hub),
+            hub: Arc::clone(hub),
             inbox,
             tap,
             kinds,
@@ -358,17 +260,17 @@ impl Keeper {
         match seen {
             Seen::Watch(report) => self.watch(kind, report),
             Seen::Listed { version, objects, refused, stamp } => {
-                self.listed(kind, &version, objects, refused, stamp)
+                self.listed(kind, &version, objects, refused, stamp);
             }
             Seen::Put(admitted, stamp) => self.put(kind, *admitted, stamp, Found::Live),
             Seen::Gone { key, version, stamp, .. } => {
-                self.gone(kind, &key, &version, stamp, Found::Live)
+                self.gone(kind, &key, &version, stamp, Found::Live);
             }
             Seen::Bookmark(version) => {
-                if let Some(book) = self.kinds.get_mut(&kind) {
-                    if let Some(version) = book.bookmark(&version) {
-                        book.topic.advance(version);
-                    }
+                if let Some(book) = self.kinds.get_mut(&kind)
+                    && let Some(version) = book.bookmark(&version)
+                {
+                    book.topic.advance(version);
                 }
             }
         }
@@ -490,6 +392,5 @@ enum Found {
 /// Epoch of an objects topic: which storage, which kind, and how often it went back.
 fn epoch(identity: &str, kind: Kind, rewinds: u32) -> Arc<str> {
     let digest = Sha256::digest(format!("{identity}/{kind}/{rewinds}").as_bytes());
-    let text: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    text.into()
+    hex(digest.get(..8).unwrap_or_default()).into()
 }

@@ -1,9 +1,6 @@
 //! `hnp demo`: the whole product on embedded parts.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -40,14 +37,14 @@ pub(super) struct Args {
     data_dir: Option<String>,
 }
 
-pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let flags = Flags { file, listen: args.listen.clone(), data_dir: args.data_dir.clone() };
     let (config, _) = configure(&flags)?;
     telemetry::init(&config.log, config.log_format);
     let work = async {
         let mut house = House::default();
         fresh_folder(&config.data_dir.join("demo"))?;
-        let contexts = clusters(&mut house, &args).await?;
+        let contexts = clusters(&mut house, args).await?;
         let path = config.data_dir.join("demo.kubeconfig");
         write_kubeconfig(&path, &contexts)?;
         let mut fabrics = Vec::new();
@@ -94,17 +91,12 @@ fn fresh_folder(folder: &Path) -> anyhow::Result<()> {
 
 fn greeting(path: &Path, fabrics: u32) -> String {
     let path = path.display();
-    let mut text = String::new();
-    let _ = write!(
-        text,
-        "\n\n  {fabrics} demo fabric{} in embedded API servers; no accounts yet, this machine only\n",
-        if fabrics == 1 { "" } else { "s" }
-    );
-    let _ = write!(text, "  try: kubectl --kubeconfig {path} get switches\n");
-    let _ = write!(
-        text,
-        "       kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'\n"
-    );
-    let _ = write!(text, "       hnp watch --kubeconfig {path} --for 30s\n  Ctrl-C stops it\n");
-    text
+    let plural = if fabrics == 1 { "" } else { "s" };
+    format!(
+        "\n\n  {fabrics} demo fabric{plural} in embedded API servers; no accounts yet, this machine only
+  try: kubectl --kubeconfig {path} get switches
+       kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'
+       hnp watch --kubeconfig {path} --for 30s
+  Ctrl-C stops it\n"
+    )
 }

@@ -183,7 +183,7 @@ fn site(config: &Config) -> PathBuf {
 pub fn process_epoch() -> String {
     let mut id = [0_u8; 6];
     rand::fill(&mut id);
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::hex::hex(&id)
 }
 
 /// Send buffer of a socket, in bytes (the kernel doubles it): what waits, waits where it can be folded.

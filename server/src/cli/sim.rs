@@ -81,7 +81,7 @@ pub(super) struct Args {
     liveliness: Liveliness,
 }
 
-pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let (config, _) = configure(&Flags { file, ..Flags::default() })?;
     telemetry::init(&config.log, config.log_format);
     let work = async {
@@ -169,7 +169,7 @@ fn tokens() -> Tokens {
     let secret = || {
         let mut bytes = [0_u8; 16];
         rand::fill(&mut bytes);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        domain::hex::hex(&bytes)
     };
     Tokens::three(&secret(), &secret(), &secret())
 }

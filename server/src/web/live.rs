@@ -235,7 +235,7 @@ impl Link {
                 self.session.reconcile();
                 Verdict::Continue
             }
-            Wake::Deadline => self.deadline()?,
+            Wake::Deadline => self.deadline(),
         };
         self.flush().await?;
         Ok(verdict)
@@ -257,7 +257,7 @@ impl Link {
         };
         if self.awaiting_pong || !self.greeted {
             self.awaiting_pong = false;
-            self.deadline = self.next_ping();
+            self.deadline = next_ping();
         }
         if !self.bucket.take() {
             return Ok(self.session.goodbye(Close::RateLimited, None));
@@ -269,13 +269,13 @@ impl Link {
         Ok(self.session.hear(&text))
     }
 
-    fn deadline(&mut self) -> Result<Verdict, Option<Close>> {
+    fn deadline(&mut self) -> Verdict {
         if self.awaiting_pong || !self.greeted {
-            return Ok(self.session.goodbye(Close::NoPong, None));
+            return self.session.goodbye(Close::NoPong, None);
         }
         self.session.ping();
         self.awaiting_pong = true;
-        Ok(Verdict::Continue)
+        Verdict::Continue
     }
 
     /// Writes what waits, for a round.
@@ -283,7 +283,7 @@ impl Link {
         let mut wrote = false;
         self.pending = false;
         for _ in 0..FRAMES_PER_ROUND {
-            let Some(text) = self.session.next() else { break };
+            let Some(text) = self.session.next_text() else { break };
             self.write(Message::Text(Utf8Bytes::from(text))).await?;
             wrote = true;
         }
@@ -299,11 +299,8 @@ impl Link {
         self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
         // More may wait than one round writes.
         self.pending = self.session.mailbox().n_waiting() > 0;
-        self.deadline = if self.awaiting_pong {
-            now + Duration::from_millis(PONG_MS)
-        } else {
-            self.next_ping()
-        };
+        self.deadline =
+            if self.awaiting_pong { now + Duration::from_millis(PONG_MS) } else { next_ping() };
         Ok(())
     }
 
@@ -316,7 +313,7 @@ impl Link {
     }
 
     async fn farewell(&mut self, close: Close) {
-        while let Some(text) = self.session.next() {
+        while let Some(text) = self.session.next_text() {
             if self.socket.feed(Message::Text(Utf8Bytes::from(text))).await.is_err() {
                 return;
             }
@@ -325,12 +322,11 @@ impl Link {
             CloseFrame { code: close.code(), reason: Utf8Bytes::from_static(close.reason()) };
         let _ = self.socket.send(Message::Close(Some(frame))).await;
     }
+}
 
-    /// When silence calls for a ping: 10 s ± 20 %, so that clients do not beat in step.
-    fn next_ping(&self) -> Instant {
-        Instant::now()
-            + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
-    }
+/// When silence calls for a ping: 10 s ± 20 %, so that clients do not beat in step.
+fn next_ping() -> Instant {
+    Instant::now() + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
 }
 
 #[cfg(test)]

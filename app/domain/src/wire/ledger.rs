@@ -132,11 +132,10 @@ impl Ledger {
     /// Whether everything arrived that a `synced` completes, as far as it can be counted.
     pub fn is_whole(&self, at: &Cursor, recovered: Recovered, total: Option<usize>) -> bool {
         match recovered {
-            Recovered::None => match total {
-                Some(0) => true,
-                Some(total) => total == self.staging.len() && self.staging_at.as_ref() == Some(at),
-                None => true,
-            },
+            Recovered::None => total.is_none_or(|total| {
+                let same = self.staging_at.as_ref() == Some(at);
+                total == 0 || (same && total == self.staging.len())
+            }),
             Recovered::Keys => self.keys_seen,
             Recovered::Log => true,
         }

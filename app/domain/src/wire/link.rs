@@ -9,6 +9,10 @@
 
 use std::collections::BTreeMap;
 
+mod io;
+
+pub use io::{Input, LinkState, Output, Status};
+
 use super::{
     At, ClientFrame, Cursor, Op, PROTOCOL, Recovered, SILENCE_MS, ServerFrame, Want,
     ledger::{Delta, Ledger, Phase},
@@ -28,108 +32,6 @@ const SETTLED_MS: u64 = 10_000;
 const WAKE_MS: u64 = 1_000;
 /// Data is shown as stale after this time without a live link, in milliseconds.
 const STALE_AFTER_MS: u64 = 2_000;
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// Begin.
-    Start,
-    /// The socket is open.
-    Opened,
-    /// A frame came.
-    Frame(Box<ServerFrame>),
-    /// Something came that is not a frame.
-    Garbage,
-    /// The socket closed, with this code (1006 if there was none).
-    Closed(u16),
-    /// [`Link::deadline`] passed.
-    Timeout,
-    /// A person wants to retry now.
-    RetryNow,
-    /// The page is visible again, was restored, or the clock jumped.
-    Wake,
-    /// The browser says it is online.
-    Online,
-    /// The browser says it is offline.
-    Offline,
-    /// Follow a topic.
-    Subscribe(Want),
-    /// Follow it no longer.
-    Unsubscribe(String),
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Open a socket.
-    Dial,
-    /// Close the socket, without waiting for anything.
-    HangUp,
-    /// Send a frame.
-    Send(ClientFrame),
-    /// Keys of a topic changed.
-    Changed(String, Vec<Delta>),
-    /// A topic is complete now.
-    Synced(String),
-    /// An entry of a feed came: topic, position, envelope.
-    Event(String, u64, serde_json::Value),
-    /// Entries of a feed are no longer held by the server: topic, first, last.
-    Gap(String, u64, u64),
-    /// The server refused something: a sentence for people.
-    Refused(String),
-}
-
-/// Where the link stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// Not begun.
-    Idle,
-    /// A socket is being opened, until then.
-    Dialing {
-        /// Unix milliseconds.
-        give_up: u64,
-    },
-    /// `hello` is sent, `welcome` must come until then.
-    Greeting {
-        /// Unix milliseconds.
-        give_up: u64,
-    },
-    /// Frames come.
-    Live {
-        /// Since when, Unix milliseconds.
-        since: u64,
-        /// When silence means death, Unix milliseconds.
-        silent_after: u64,
-    },
-    /// The next dial is due then.
-    Waiting {
-        /// Unix milliseconds.
-        retry_at: u64,
-    },
-    /// The browser says there is no network.
-    Offline,
-    /// The server does not want us back: the close code says why.
-    Ended(u16),
-}
-
-/// What the pill shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status {
-    /// Where the link stands.
-    pub state: LinkState,
-    /// Round trip of the last ping, in milliseconds.
-    pub rtt_ms: Option<u64>,
-    /// Since when what is shown may be out of date, Unix milliseconds.
-    pub stale_since: Option<u64>,
-    /// How often the link was resumed.
-    pub resumes: u64,
-    /// How often something was found missing and fetched again.
-    pub lost: u64,
-    /// Changes received.
-    pub changes: u64,
-    /// When the last frame came, Unix milliseconds.
-    pub last_frame: Option<u64>,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -249,7 +151,7 @@ impl Link {
                 _ => self.wake(now),
             },
             Input::Offline => self.offline(now),
-            Input::Subscribe(want) => self.subscribe(want),
+            Input::Subscribe(want) => self.subscribe(&want),
             Input::Unsubscribe(topic) => self.unsubscribe(&topic),
         }
     }
@@ -584,18 +486,16 @@ impl Link {
         1 + jitter % ceiling
     }
 
-    fn subscribe(&mut self, want: Want) -> Vec<Output> {
+    fn subscribe(&mut self, want: &Want) -> Vec<Output> {
         let known = self.wants.insert(want.topic.clone(), want.clone());
         let narrower = known.is_some_and(|known| {
             known.keys != want.keys || known.labels != want.labels || known.view != want.view
         });
-        if narrower {
-            if let Some(ledger) = self.ledgers.get_mut(&want.topic) {
-                ledger.distrust();
-            }
+        if narrower && let Some(ledger) = self.ledgers.get_mut(&want.topic) {
+            ledger.distrust();
         }
         if matches!(self.state, LinkState::Live { .. } | LinkState::Greeting { .. }) {
-            vec![Output::Send(ClientFrame::Sub { topics: vec![self.placed(&want)] })]
+            vec![Output::Send(ClientFrame::Sub { topics: vec![self.placed(want)] })]
         } else {
             Vec::new()
         }

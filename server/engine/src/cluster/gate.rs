@@ -18,8 +18,9 @@ use super::{
     error::ClusterError,
     kubeconfig::Target,
     request::{self, PROBE_DEADLINE},
+    seen::Event,
 };
-use crate::{clock::now_ms, keeper::Event};
+use crate::clock::now_ms;
 
 /// Pause between probes of a cluster that answers.
 pub const PROBE_EVERY: Duration = Duration::from_secs(5);

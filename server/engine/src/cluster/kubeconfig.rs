@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::hex::hex;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use sha2::{Digest, Sha256};
 
@@ -139,8 +140,10 @@ pub async fn target(path: &Path, context: Option<&str>) -> Result<Target, Kubeco
 fn fallback_identity(server: &str, authorities: &[Vec<u8>]) -> String {
     let mut hash = Sha256::new();
     hash.update(server.as_bytes());
-    authorities.iter().for_each(|authority| hash.update(authority));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    for authority in authorities {
+        hash.update(authority);
+    }
+    hex(&hash.finalize())
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {

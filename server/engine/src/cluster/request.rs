@@ -88,14 +88,15 @@ pub async fn list(target: &Target, kind: Kind, scope: &Scope) -> Result<Listed, 
                 limit: "200,000 objects of one kind",
             });
         }
-        match page.metadata.next.filter(|token| !token.is_empty()) {
-            Some(token) => next = format!("&continue={}", escape(&token)),
-            None => {
-                let version = page.metadata.resource_version.unwrap_or_default();
-                objects.iter_mut().for_each(|object| name_kind(kind, object));
-                return Ok(Listed { version, objects });
-            }
+        if let Some(token) = page.metadata.next.filter(|token| !token.is_empty()) {
+            next = format!("&continue={}", escape(&token));
+            continue;
         }
+        let version = page.metadata.resource_version.unwrap_or_default();
+        for object in &mut objects {
+            name_kind(kind, object);
+        }
+        return Ok(Listed { version, objects });
     }
 }
 

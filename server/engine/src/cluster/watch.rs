@@ -23,11 +23,11 @@ use super::{
     gate::{Gate, backoff},
     kubeconfig::Target,
     request::{self, Begin, Lines, Scope},
+    seen::{Event, Seen, WatchReport},
 };
 use crate::{
     chain::Chain,
-    clock::now_ms,
-    keeper::{Event, Seen, Stamp, WatchReport},
+    clock::{Stamp, now_ms},
 };
 
 /// Largest pause before another try of one kind.
@@ -140,10 +140,7 @@ impl KindWatcher {
                 shut = gate.wait_for(|gate| !matches!(gate, Gate::Open(_))) => if shut.is_err() { return } else { continue },
                 end = self.cycle() => end,
             };
-            let pause = match self.react(end).await {
-                Some(pause) => pause,
-                None => return,
-            };
+            let Some(pause) = self.react(end).await else { return };
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = sleep(pause) => {}
@@ -257,7 +254,7 @@ impl KindWatcher {
                     LineKind::Bookmark => {}
                     LineKind::Error => return Err(refusal(&line.object)),
                     LineKind::Added | LineKind::Modified | LineKind::Deleted => {
-                        objects.push(line.object)
+                        objects.push(line.object);
                     }
                 }
                 if objects.len() > request::MOST_OBJECTS {

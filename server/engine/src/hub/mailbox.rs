@@ -129,10 +129,10 @@ impl Mailbox {
     pub fn post_event(&self, sub: Sub, position: u64, event: &Arc<str>) {
         if let Some(feed) = self.boxes().feeds.get_mut(&sub) {
             feed.waiting.push_back((position, Arc::clone(event)));
-            if feed.waiting.len() > MOST_EVENTS {
-                if let Some((lost, _)) = feed.waiting.pop_front() {
-                    feed.gap = Some(feed.gap.map_or((lost, lost), |(from, _)| (from, lost)));
-                }
+            if feed.waiting.len() > MOST_EVENTS
+                && let Some((lost, _)) = feed.waiting.pop_front()
+            {
+                feed.gap = Some(feed.gap.map_or((lost, lost), |(from, _)| (from, lost)));
             }
         }
         self.bell.notify_one();

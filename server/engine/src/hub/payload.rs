@@ -8,7 +8,7 @@ use domain::{
     wire::View,
 };
 
-use crate::keeper::Stamp;
+use crate::clock::Stamp;
 
 /// What is known of an object beside its texts; absent in state topics.
 #[derive(Debug)]
@@ -81,12 +81,12 @@ impl Payload {
     #[must_use]
     pub fn following(mut self, base: u64, before: &Self) -> Self {
         let values = (serde_json::from_str(&before.row), serde_json::from_str(&self.row));
-        if let (Ok(old), Ok(new)) = values {
-            if let Some(patch) = merge_patch(&old, &new) {
-                let text = patch.to_string();
-                if text.len() < self.row.len() {
-                    self.patch = Some(Patch { base, text: text.into() });
-                }
+        if let (Ok(old), Ok(new)) = values
+            && let Some(patch) = merge_patch(&old, &new)
+        {
+            let text = patch.to_string();
+            if text.len() < self.row.len() {
+                self.patch = Some(Patch { base, text: text.into() });
             }
         }
         self

@@ -12,6 +12,7 @@ use std::{
 };
 
 use domain::{
+    hex::hex,
     log::Entry,
     topic::{Selection, Topic},
     wire::{
@@ -108,7 +109,7 @@ impl Session {
         Arc::clone(&self.mailbox)
     }
 
-    /// Takes a message. Answers go to [`Self::next`].
+    /// Takes a message. Answers go to [`Self::next_text`].
     pub fn hear(&mut self, text: &str) -> Verdict {
         let frame = match serde_json::from_str::<ClientFrame>(text) {
             Ok(frame) => frame,
@@ -154,7 +155,7 @@ impl Session {
     }
 
     /// The next text to send: answers first, then what waits in the mailbox.
-    pub fn next(&mut self) -> Option<String> {
+    pub fn next_text(&mut self) -> Option<String> {
         loop {
             if let Some(text) = self.out.pop_front() {
                 return Some(text);
@@ -242,10 +243,7 @@ impl Session {
         rand::fill(&mut sid);
         self.say(&ServerFrame::Welcome {
             protocol: PROTOCOL,
-            sid: sid.iter().fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            }),
+            sid: hex(&sid),
             user: None,
             build: env!("CARGO_PKG_VERSION").to_owned(),
             ping_ms: PING_MS,
@@ -293,7 +291,7 @@ impl Session {
             let topics = self.hub.select(&selection);
             self.wildcards.retain(|known| known.want.topic != want.topic);
             for topic in topics {
-                let place = places.get(&topic.to_string()).cloned();
+                let place = places.get(&topic.to_string());
                 self.follow(topic, &want, place);
             }
             self.wildcards.push(Wildcard { selection, want });
@@ -302,7 +300,7 @@ impl Session {
         match want.topic.parse::<Topic>() {
             Ok(topic) if self.hub.cell(&topic).is_some() => {
                 let place = match &want.at {
-                    Some(At::Cursor(cursor)) => Some(cursor.clone()),
+                    Some(At::Cursor(cursor)) => Some(cursor),
                     Some(At::Token(_)) | None => None,
                 };
                 self.follow(topic, &want, place);
@@ -317,7 +315,7 @@ impl Session {
         }
     }
 
-    fn follow(&mut self, topic: Topic, want: &Want, place: Option<Cursor>) {
+    fn follow(&mut self, topic: Topic, want: &Want, place: Option<&Cursor>) {
         let too_long = want.labels.as_ref().is_some_and(|labels| labels.len() > LONGEST_SELECTOR)
             || want.keys.as_ref().is_some_and(|keys| keys.len() > LONGEST_SELECTOR);
         let labels = match want.labels.as_deref().map(str::parse).transpose() {
@@ -366,10 +364,10 @@ impl Session {
     }
 
     /// Subscribes at a place and says what was missed.
-    fn begin(&mut self, sub: Sub, place: Option<Cursor>) {
+    fn begin(&mut self, sub: Sub, place: Option<&Cursor>) {
         let Some(following) = self.following.get_mut(&sub) else { return };
         following.sent = None;
-        let at = place.as_ref().map(|Cursor(epoch, version)| (epoch.as_str(), *version));
+        let at = place.map(|Cursor(epoch, version)| (epoch.as_str(), *version));
         let frames = match &following.cell {
             Cell::Feed(feed) => {
                 let begin = feed.subscribe(following.reader, Arc::clone(&self.mailbox), sub, at);

@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::Stamp;
-use crate::hub::{keyed::KeyedTopic, payload::Payload};
+use crate::{
+    clock::Stamp,
+    hub::{keyed::KeyedTopic, payload::Payload},
+};
 
 /// See the module.
 #[derive(Debug)]

@@ -13,8 +13,10 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::{Found, Keeper, Stamp, Tapped, WatchReport, epoch, now_ms, story::Change};
+use super::{Found, Keeper, Tapped, epoch, now_ms, story::Change};
 use crate::{
+    clock::Stamp,
+    cluster::seen::WatchReport,
     hub::{
         keyed::KeyedTopic,
         payload::{Meta, Payload},

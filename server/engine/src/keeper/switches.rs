@@ -3,7 +3,7 @@
 use domain::{
     kind::Kind,
     object::ObjectKey,
-    readiness::{Readiness, readiness},
+    readiness::{Assessment, Readiness, readiness},
     state::{SwitchReadiness, WatchState},
 };
 
@@ -28,20 +28,12 @@ impl Keeper {
         let blind = self.why_blind();
         for key in &keys {
             let name = format!("{PREFIX}{key}");
-            let next = match &blind {
-                Some(reason) => SwitchReadiness {
-                    state: Readiness::Unknown,
-                    reason: reason.clone(),
-                    since: None,
-                },
-                None => {
-                    let assessment = readiness(self.agents.get(key), now);
-                    SwitchReadiness {
-                        state: assessment.state,
-                        reason: assessment.reason,
-                        since: assessment.since_ms,
-                    }
-                }
+            let next = if let Some(reason) = &blind {
+                SwitchReadiness { state: Readiness::Unknown, reason: reason.clone(), since: None }
+            } else {
+                let Assessment { state, reason, since_ms, .. } =
+                    readiness(self.agents.get(key), now);
+                SwitchReadiness { state, reason, since: since_ms }
             };
             let since = next.since.or_else(|| self.since_same(&name, next.state)).or(Some(now));
             self.state.set(&name, &SwitchReadiness { since, ..next });

@@ -12,8 +12,8 @@ use domain::{
     },
 };
 use engine::{
+    clock::Stamp,
     hub::{Cell, Hub, keyed::KeyedTopic, payload::Payload, session::Session},
-    keeper::Stamp,
 };
 use proptest::prelude::*;
 
@@ -95,7 +95,7 @@ impl World {
 
     fn read(&mut self, most: u8) {
         for _ in 0..most {
-            let Some(text) = self.session.as_mut().and_then(Session::next) else { return };
+            let Some(text) = self.session.as_mut().and_then(Session::next_text) else { return };
             let frame: ServerFrame =
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             self.input(Input::Frame(Box::new(frame)));
@@ -135,7 +135,7 @@ impl World {
                 }
             }
             Act::Swallow => {
-                if let Some(text) = self.session.as_mut().and_then(Session::next) {
+                if let Some(text) = self.session.as_mut().and_then(Session::next_text) {
                     self.swallowed += u64::from(text.contains(r#""t":"ch""#));
                     // A client without its `welcome` gives up by its deadline: not what is tested here.
                     if text.contains(r#""t":"welcome""#) {
@@ -144,11 +144,11 @@ impl World {
                 }
             }
         }
-        if let Some(due) = self.link.deadline() {
-            if self.session.is_none() {
-                self.now = self.now.max(due);
-                self.input(Input::Timeout);
-            }
+        if let Some(due) = self.link.deadline()
+            && self.session.is_none()
+        {
+            self.now = self.now.max(due);
+            self.input(Input::Timeout);
         }
     }
 
@@ -245,7 +245,7 @@ fn nothing_that_a_client_says_breaks_a_session() {
     for text in ["", "{", "null", "[]", r#"{"t":"nope"}"#] {
         session.hear(text);
     }
-    let said: Vec<String> = std::iter::from_fn(|| session.next()).collect();
+    let said: Vec<String> = std::iter::from_fn(|| session.next_text()).collect();
     assert!(said.iter().filter(|text| text.contains("bad_frame\"")).count() >= 5, "{said:?}");
     assert!(said.last().unwrap().contains("4501"), "{said:?}");
 
@@ -255,7 +255,7 @@ fn nothing_that_a_client_says_breaks_a_session() {
     session.hear(r#"{"t":"resync","topic":"state/none"}"#);
     let many: Vec<String> = (0..300).map(|at| format!(r#"{{"topic":"feed/f{at}"}}"#)).collect();
     session.hear(&format!(r#"{{"t":"sub","topics":[{}]}}"#, many.join(",")));
-    let said: Vec<String> = std::iter::from_fn(|| session.next()).collect();
+    let said: Vec<String> = std::iter::from_fn(|| session.next_text()).collect();
     assert!(said[0].contains("welcome"));
     assert!(said.iter().filter(|text| text.contains("unknown_topic")).count() >= 3, "{said:?}");
     let hello = r#"{"t":"hello","protocol":9}"#;

@@ -11,7 +11,7 @@ use domain::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde::Deserialize as _;
@@ -118,26 +118,23 @@ fn documents(folder: &Path) -> Vec<Value> {
 
 /// The real CRDs where they are there, else ours.
 fn crds() -> Vec<Value> {
-    match folder("HNP_TEST_CRDS", "crds") {
-        Some(folder) => documents(&folder),
-        None => {
-            println!("using our own CRDs: HNP_TEST_CRDS names no folder of the real ones");
-            domain::crd::crds()
-        }
+    if let Some(folder) = folder("HNP_TEST_CRDS", "crds") {
+        return documents(&folder);
     }
+    println!("using our own CRDs: HNP_TEST_CRDS names no folder of the real ones");
+    domain::crd::crds()
 }
 
 /// The sample objects where they are there, else the demo's.
 fn objects() -> Vec<Value> {
-    let mut objects = match folder("HNP_TEST_SAMPLES", "samples") {
-        Some(folder) => ["profiles", "valid", "agents"]
+    let mut objects = if let Some(folder) = folder("HNP_TEST_SAMPLES", "samples") {
+        ["profiles", "valid", "agents"]
             .iter()
             .flat_map(|part| documents(&folder.join(part)))
-            .collect(),
-        None => {
-            println!("using the demo's objects: HNP_TEST_SAMPLES names no folder of samples");
-            sim::seed::fabric(sim::seed::Scale::Vlab, 7, engine::clock::now_ms())
-        }
+            .collect()
+    } else {
+        println!("using the demo's objects: HNP_TEST_SAMPLES names no folder of samples");
+        sim::seed::fabric(sim::seed::Scale::Vlab, 7, engine::clock::now_ms())
     };
     // The old server takes an empty text in a required field for null; some company is full of these.
     objects.retain(|object| {
@@ -174,7 +171,7 @@ async fn twelve_kinds_live_and_each_change_arrives() {
                     .is_some_and(|object| object["metadata"]["labels"]["a"] == "2")
             })
             .await;
-            api(&client, kind).delete("probe", &Default::default()).await.unwrap();
+            api(&client, kind).delete("probe", &DeleteParams::default()).await.unwrap();
             until_true(&format!("the {kind} to go"), || {
                 engine.full(kind, "default/probe").is_none()
             })
@@ -200,7 +197,7 @@ async fn stopped_killed_compacted_and_paused_it_comes_back_with_the_truth() {
         .await;
         server.start_again().await.unwrap();
         api(&client, Kind::Server)
-            .delete(&first_server(&client).await, &Default::default())
+            .delete(&first_server(&client).await, &DeleteParams::default())
             .await
             .unwrap();
         server.compact().await.unwrap();
@@ -220,7 +217,7 @@ async fn stopped_killed_compacted_and_paused_it_comes_back_with_the_truth() {
         let took = until("twelve kinds after the pause", || lacking(&engine)).await;
         println!("{variant:?}: live {took:?} after the server went on");
         api(&client, Kind::Server)
-            .delete(&first_server(&client).await, &Default::default())
+            .delete(&first_server(&client).await, &DeleteParams::default())
             .await
             .unwrap();
         agreement(&client, &engine).await;
