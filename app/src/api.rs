@@ -57,18 +57,30 @@ pub async fn read_frame() -> Result<Overview, ApiError> {
 
 /// Asks for a list.
 #[server(prefix = "/api/page", endpoint = "list", input = server_fn::codec::Json)]
-pub async fn read_list(fabric: FabricId, kind: Kind, query: ListQuery) -> Result<ListPage, ApiError> {
+pub async fn read_list(
+    fabric: FabricId,
+    kind: Kind,
+    query: ListQuery,
+) -> Result<ListPage, ApiError> {
     crate::backend::counter()?.list(fabric, kind, query).await
 }
 
 /// Asks for an object.
 #[server(prefix = "/api/page", endpoint = "object", input = server_fn::codec::Json)]
-pub async fn read_object(fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<ObjectPage, ApiError> {
+pub async fn read_object(
+    fabric: FabricId,
+    kind: Kind,
+    key: ObjectKey,
+) -> Result<ObjectPage, ApiError> {
     crate::backend::counter()?.object(fabric, kind, key).await
 }
 
 /// Asks for relations.
 #[server(prefix = "/api/page", endpoint = "relations", input = server_fn::codec::Json)]
-pub async fn read_relations(fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<Relations, ApiError> {
+pub async fn read_relations(
+    fabric: FabricId,
+    kind: Kind,
+    key: ObjectKey,
+) -> Result<Relations, ApiError> {
     crate::backend::counter()?.relations(fabric, kind, key).await
 }

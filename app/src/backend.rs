@@ -20,11 +20,26 @@ pub trait Backend: Send + Sync {
     /// Every fabric and the newest events.
     async fn overview(&self) -> Result<Overview, ApiError>;
     /// The first rows of a list, in the query's order.
-    async fn list(&self, fabric: FabricId, kind: Kind, query: ListQuery) -> Result<ListPage, ApiError>;
+    async fn list(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        query: ListQuery,
+    ) -> Result<ListPage, ApiError>;
     /// An object with its relations and history.
-    async fn object(&self, fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<ObjectPage, ApiError>;
+    async fn object(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        key: ObjectKey,
+    ) -> Result<ObjectPage, ApiError>;
     /// Relations of an object, read anew.
-    async fn relations(&self, fabric: FabricId, kind: Kind, key: ObjectKey) -> Result<Relations, ApiError>;
+    async fn relations(
+        &self,
+        fabric: FabricId,
+        kind: Kind,
+        key: ObjectKey,
+    ) -> Result<Relations, ApiError>;
 }
 
 /// The backend of this request, from the context that the server provides to pages and server functions.

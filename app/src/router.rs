@@ -11,7 +11,10 @@ use leptos_router::{
 };
 
 use crate::frame::Frame;
-use crate::page::{fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView, overview::OverviewPage};
+use crate::page::{
+    fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView,
+    overview::OverviewPage,
+};
 
 /// The whole app. The server renders it inside [`crate::shell()`], the browser wakes it up in `body`.
 #[component]
