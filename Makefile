@@ -95,8 +95,9 @@ e2e: setup-test client e2e-server ## journeys in a real browser (ARGS="switches 
 	@rm -f end2end/.out/results.json
 	@$(STEP) -t e2e sh -c 'cd end2end && HNP_BIN="$(TARGET)/$(E2E_SERVER)/hnp" HNP_SITE="$(SITE)" node_modules/.bin/playwright test $(ARGS)'
 
-bench: setup ## measure; tables and JSON, never a failure by time
-	@cargo bench $(LOCKED) $(NATIVE) --benches $(ARGS)
+# The same features as everything native: one release build serves all. --docs writes docs/benchmarks.md.
+bench: setup-test client ## measure against the budgets (ARGS="fan --docs"), never a failure by time
+	@ulimit -n $$(ulimit -H -n) && HNP_SITE="$(SITE)" cargo bench $(LOCKED) $(NATIVE) --bench live -- $(ARGS)
 
 release: setup ## server and site as one archive (target/dist)
 	@node frontend/build.mjs --profile release --out "$(SITE)"

@@ -5,7 +5,7 @@
 //
 // Absent: no verdict here, and nothing but loopback is asked.
 import { readFileSync, existsSync } from 'node:fs';
-import http from 'node:http';
+import https from 'node:https';
 import process from 'node:process';
 import { chromium } from '@playwright/test';
 import { parse } from 'yaml';
@@ -20,14 +20,17 @@ const options = new Map();
 for (let at = 2; at < process.argv.length; at += 2) options.set(process.argv[at], process.argv[at + 1]);
 const origin = options.get('--console');
 const config = parse(readFileSync(options.get('--kubeconfig'), 'utf8'));
-const api = new URL(config.clusters[0].cluster.server);
+const cluster = config.clusters[0].cluster;
+const api = new URL(cluster.server);
 const token = config.users[0].user.token;
-const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
+const agent = new https.Agent({
+  keepAlive: true, maxSockets: 32, ca: Buffer.from(cluster['certificate-authority-data'], 'base64'),
+});
 
 /** One request to the API server; resolves with when it was answered (Unix milliseconds) and the body. */
 function ask(method, path, body) {
   return new Promise((resolve, reject) => {
-    const request = http.request({
+    const request = https.request({
       host: api.hostname, port: api.port, path, method, agent,
       headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/merge-patch+json' }) },
     }, (response) => {

@@ -1,0 +1,249 @@
+//! One change to many clients, beside the least that this can cost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::{
+    clients::{Fleet, Place},
+    console::live,
+    load::{CONNECTIONS, Field, Load},
+    machine,
+    plot::{Line, Plot},
+    process::{Console, Process, Sim},
+    report::{Report, Row},
+    stats::{median, percentile},
+};
+
+/// Runs of which the median counts.
+const RUNS: usize = 3;
+/// Letters that give a change its 2 kB; the rest is the object itself.
+const PADDING: usize = 1_300;
+/// The same for the peer, whose text is nothing else.
+const PEER_PADDING: usize = 2_000;
+/// Files that a process needs beside its sockets.
+const OTHER_FILES: usize = 200;
+
+/// Both sides, ready to be measured.
+struct Sides {
+    console: Console,
+    load: Load,
+    sim: Sim,
+    peer: Process,
+    peer_address: String,
+    peer_load: Load,
+}
+
+impl Sides {
+    async fn start() -> anyhow::Result<Self> {
+        let sim = Sim::start(&["--scale", "vlab", "--churn", "0", "--heartbeat", "0"]).await?;
+        let console = Console::serve(&sim.kubeconfig).await?;
+        live(&reqwest::Client::new(), &console, 25).await?;
+        let load = Load::objects(&sim.kubeconfig, CONNECTIONS, Field::Annotation, PADDING).await?;
+        let peer = Process::start(&std::env::current_exe()?, &["--peer"]).await?;
+        let peer_address = peer.line.trim_start_matches("http://").to_owned();
+        let peer_load = Load::peer(&peer_address, PEER_PADDING);
+        Ok(Self { console, load, sim, peer, peer_address, peer_load })
+    }
+
+    fn console_place(&self) -> Place {
+        Place::console(
+            &self.console.address,
+            &[json!({"topic": "objects/bench/Connection", "view": "full"})],
+        )
+    }
+
+    async fn end(self) {
+        self.console.end().await;
+        self.sim.end().await;
+        self.peer.end().await;
+    }
+}
+
+/// What one side did in some runs.
+#[derive(Debug, Default)]
+struct Fanned {
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+    delivered: Vec<f64>,
+    /// Seconds of processor time per second.
+    cpu: Vec<f64>,
+    welcome: Option<f64>,
+    /// Bytes of a frame.
+    frame: f64,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one place, one process, one shape of load")]
+async fn fan(
+    place: &Place,
+    pid: u32,
+    load: &mut Load,
+    clients: usize,
+    rate: f64,
+    seconds: f64,
+    runs: usize,
+) -> anyhow::Result<Fanned> {
+    let fleet = Fleet::connect(place, clients, load.zero).await?;
+    let mut fanned =
+        Fanned { welcome: percentile(&mut fleet.welcomes(), 0.99), ..Fanned::default() };
+    load.run(rate, 0.5, Some(&fleet)).await?;
+    for _ in 0..runs {
+        let (cpu, begun, bytes, frames) =
+            (machine::cpu(pid), Instant::now(), fleet.bytes(), fleet.frames());
+        let mut ran = load.run(rate, seconds, Some(&fleet)).await?;
+        if let Some((after, before)) = machine::cpu(pid).zip(cpu) {
+            fanned.cpu.push((after - before) / begun.elapsed().as_secs_f64());
+        }
+        fanned.p50.extend(percentile(&mut ran.latencies, 0.5));
+        fanned.p99.extend(percentile(&mut ran.latencies, 0.99));
+        fanned.delivered.push(100.0 * ran.delivered);
+        fanned.frame = (fleet.bytes() - bytes) as f64 / (fleet.frames() - frames).max(1) as f64;
+        if ran.refused > 0 {
+            crate::say(&format!("  {} changes were refused", ran.refused));
+        }
+    }
+    Ok(fanned)
+}
+
+/// All of it.
+pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
+    crate::say("one change to many clients");
+    let mut sides = Sides::start().await?;
+    for (clients, rate, p99, cpu) in
+        [(50, 100.0, 5.0, None), (500, 100.0, 15.0, Some(3.0)), (2_000, 10.0, 50.0, None)]
+    {
+        let (place, pid) = (sides.console_place(), sides.console.process.pid);
+        let ours = fan(&place, pid, &mut sides.load, clients, rate, 4.0, RUNS).await?;
+        let (place, pid) = (Place::peer(&sides.peer_address), sides.peer.pid);
+        let peer = fan(&place, pid, &mut sides.peer_load, clients, rate, 4.0, RUNS).await?;
+        rows(
+            report,
+            &format!("{clients} clients × {rate} events/s"),
+            ours,
+            peer,
+            p99,
+            cpu,
+            clients == 2_000,
+        );
+        // The dead are buried before the next are counted.
+        sleep(Duration::from_millis(500)).await;
+    }
+    growth(report, &mut sides).await?;
+    sides.end().await;
+    idle(report).await
+}
+
+fn ratio(ours: &[f64], peer: &[f64]) -> Vec<f64> {
+    ours.iter().zip(peer).filter(|(_, peer)| **peer > 0.0).map(|(ours, peer)| ours / peer).collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row each")]
+fn rows(
+    report: &mut Report,
+    name: &str,
+    ours: Fanned,
+    peer: Fanned,
+    p99: f64,
+    cpu: Option<f64>,
+    crowd: bool,
+) {
+    const PART: &str = "Fan-out of changes of 2 kB";
+    let row = |what: &str, unit, runs| Row::new(PART, format!("{name}: {what}"), unit, runs);
+    let frames = format!("{:.0} bytes a frame, peer {:.0}", ours.frame, peer.frame);
+    report.add(row("delivered", "%", ours.delivered).at_least(100.0).note(frames));
+    report.add(row("PATCH answered → frame, p50", "ms", ours.p50));
+    let latencies = ratio(&ours.p99, &peer.p99);
+    report.add(row("PATCH answered → frame, p99", "ms", ours.p99).at_most(p99));
+    report.add(
+        row("… peer, p99", "ms", peer.p99)
+            .note(format!("delivers {:.1} %", median(&peer.delivered).unwrap_or_default())),
+    );
+    report.add(row("… p99 ÷ peer's", "×", latencies));
+    let times = ratio(&ours.cpu, &peer.cpu);
+    report.add(row("processor", "s/s", ours.cpu));
+    report.add(row("… peer", "s/s", peer.cpu));
+    let times = row("… ÷ peer's", "×", times);
+    report.add(match cpu {
+        Some(budget) => times.at_most(budget),
+        None => times,
+    });
+    if crowd {
+        report.add(
+            row(
+                "upgrade → `welcome`, p99 while all connect",
+                "ms",
+                ours.welcome.into_iter().collect(),
+            )
+            .at_most(100.0)
+            .note("50 at a time, each with its snapshot"),
+        );
+        report.add(row("… peer", "ms", peer.welcome.into_iter().collect()));
+    }
+}
+
+/// Latency and processor time over clients, and over changes.
+async fn growth(report: &mut Report, sides: &mut Sides) -> anyhow::Result<()> {
+    let (mut clients_p99, mut clients_cpu, mut rate_p99, mut rate_cpu) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (place, pid) = (sides.console_place(), sides.console.process.pid);
+    for clients in [50, 200, 500, 1_000, 2_000] {
+        let fanned = fan(&place, pid, &mut sides.load, clients, 10.0, 2.0, RUNS).await?;
+        clients_p99.extend(median(&fanned.p99).map(|p99| (clients as f64, p99)));
+        clients_cpu.extend(median(&fanned.cpu).map(|cpu| (clients as f64, 100.0 * cpu)));
+    }
+    for rate in [10.0, 50.0, 100.0, 200.0, 400.0] {
+        let fanned = fan(&place, pid, &mut sides.load, 50, rate, 2.0, RUNS).await?;
+        rate_p99.extend(median(&fanned.p99).map(|p99| (rate, p99)));
+        rate_cpu.extend(median(&fanned.cpu).map(|cpu| (rate, 100.0 * cpu)));
+    }
+    for (name, title, x, p99, cpu) in [
+        ("clients", "10 changes/s of 2 kB, over clients", "clients", clients_p99, clients_cpu),
+        ("changes", "50 clients, over changes of 2 kB per second", "changes/s", rate_p99, rate_cpu),
+    ] {
+        let lines = vec![
+            Line { name: "PATCH answered → frame, p99 in ms".to_owned(), points: p99 },
+            Line { name: "processor, % of one core".to_owned(), points: cpu },
+        ];
+        report.plot(name, Plot { title: title.to_owned(), x, lines });
+    }
+    Ok(())
+}
+
+/// Memory of clients that only listen.
+async fn idle(report: &mut Report) -> anyhow::Result<()> {
+    const PART: &str = "Memory of a client that only listens";
+    let files = machine::open_files();
+    for clients in [2_000, 10_000] {
+        if clients + OTHER_FILES > files {
+            report.skip(format!(
+                "{clients} idle clients: a process may open {files} files here; raise `ulimit -n`"
+            ));
+            continue;
+        }
+        // Anew for each, since memory that was once used is not given back.
+        let sides = Sides::start().await?;
+        let place = Place::console(
+            &sides.console.address,
+            &[json!({"topic": "objects/bench/Switch"}), json!({"topic": "state/bench"})],
+        );
+        let ours = each(&place, sides.console.process.pid, clients).await?;
+        let peer = each(&Place::peer(&sides.peer_address), sides.peer.pid, clients).await?;
+        report.add(
+            Row::new(PART, format!("{clients} clients on the list of switches"), "kB", vec![ours])
+                .at_most(15.0),
+        );
+        report.add(Row::new(PART, format!("{clients} clients of the peer"), "kB", vec![peer]));
+        sides.end().await;
+    }
+    Ok(())
+}
+
+async fn each(place: &Place, pid: u32, clients: usize) -> anyhow::Result<f64> {
+    let before = machine::resident(pid).unwrap_or(f64::NAN);
+    let fleet = Fleet::connect(place, clients, Instant::now()).await?;
+    sleep(Duration::from_secs(1)).await;
+    let after = machine::resident(pid).unwrap_or(f64::NAN);
+    anyhow::ensure!(fleet.failed() == 0, "clients were lost");
+    Ok((after - before) / 1e3 / clients as f64)
+}
