@@ -170,6 +170,12 @@ impl<V: Clone> KeyLog<V> {
         self.head = self.head.max(version);
     }
 
+    /// Everything up to `version` was read from a list: what was deleted before it is not known.
+    pub fn begin_at(&mut self, version: u64) {
+        self.advance(version);
+        self.floor = self.floor.max(version);
+    }
+
     /// Takes a value in, unless a newer one, or a newer delete, is known.
     pub fn put(&mut self, key: &Arc<str>, version: u64, value: V) -> Put {
         let known = self.live.get(key).map(|entry| entry.version);
@@ -292,6 +298,15 @@ mod tests {
         };
         assert_eq!(changes.len(), 1);
         assert_eq!(live, vec![key("a"), key("b")]);
+    }
+
+    #[test]
+    fn a_place_before_the_first_list_gets_the_live_keys() {
+        let mut log = KeyLog::bounded(key("e"), 0, 3);
+        log.put(&key("a"), 5, 1);
+        log.begin_at(9);
+        assert!(matches!(log.since(Some(("e", 7))), Resume::Keys(_, live) if live == [key("a")]));
+        assert!(matches!(log.since(Some(("e", 9))), Resume::Log(changes) if changes.is_empty()));
     }
 
     #[test]

@@ -174,6 +174,7 @@ impl KeyedTopic {
         let mut inner = self.inner();
         inner.log.advance(version);
         if !std::mem::replace(&mut inner.listed, true) {
+            inner.log.begin_at(version);
             Self::reset_readers(&mut inner);
         }
     }

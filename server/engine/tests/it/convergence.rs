@@ -265,3 +265,23 @@ fn nothing_that_a_client_says_breaks_a_session() {
         engine::hub::session::Verdict::Close(domain::wire::Close::UnknownProtocol)
     );
 }
+
+#[test]
+fn whoever_comes_from_before_our_first_list_learns_what_is_gone() {
+    let mut world = World::new();
+    world.act(&Act::Put(1));
+    world.act(&Act::Put(2));
+    world.settle();
+    // Another process on the same cluster: the same epoch, and a list in which one key is gone.
+    let topic = Arc::new(KeyedTopic::new(Arc::from("e0"), false));
+    let text = r#"{"v":2}"#.to_owned();
+    topic.put(&Arc::from("2"), 2, Payload::state(text, Stamp::received_now()));
+    topic.set_listed(9);
+    world.topic = Arc::clone(&topic);
+    world.hub = Arc::new(Hub::new());
+    world.hub.add([(TOPIC.parse::<Topic>().unwrap(), Cell::Keyed(topic))]);
+    world.version = 9;
+    world.act(&Act::Cut);
+    world.settle();
+    assert_eq!(world.client().keys().collect::<Vec<_>>(), ["2"]);
+}
