@@ -33,6 +33,19 @@ async function saysLive(page: Page): Promise<void> {
   await expect(page.locator('[data-stale]')).toHaveCount(0);
 }
 
+/** When the pill leaves a state, in Unix milliseconds. */
+async function leaves(page: Page, state: string): Promise<() => Promise<number>> {
+  const when = await page.evaluateHandle((state) => {
+    const pill = document.querySelector('[data-live]');
+    if (pill === null) throw new Error('there is no pill');
+    const at = new Promise<number>((resolve) => {
+      new MutationObserver(() => { if (pill.getAttribute('data-live') !== state) resolve(Date.now()); }).observe(pill, { attributes: true });
+    });
+    return { at };
+  }, state);
+  return () => when.evaluate(({ at }) => at);
+}
+
 async function names(page: Page): Promise<string[]> {
   return rows(page, VLANS.kind).evaluateAll((rows) => rows.map((row) => row.getAttribute('data-key') ?? '').sort());
 }
@@ -93,12 +106,13 @@ test('a link that swallows everything is noticed within 16 s, and recovers', asy
   await page.goto('/f/demo/switches');
   await live(page);
   const same = await unreloaded(page);
+  // Measured where it happens, since a test that asks now and then would add its own pauses.
+  const left = await leaves(page, 'live');
   await line.become('swallow');
-  const silent = performance.now();
+  const silent = Date.now();
   await cluster.patch(SWITCH, 'leaf-03', { spec: { description: 'said into the void' } });
-  await expect(pill(page)).not.toHaveAttribute('data-live', 'live', { timeout: 60_000 });
-  const noticed = performance.now() - silent;
-  console.log(`silence of the link noticed after ${Math.round(noticed)} ms`);
+  const noticed = await left() - silent;
+  console.log(`silence of the link noticed after ${noticed} ms`);
   expect(noticed).toBeLessThan(NOTICED_MS);
   await expect(page.locator('[data-stale]')).toBeVisible();
 
@@ -117,7 +131,13 @@ test('ten cuts in a row leave the page equal to the cluster', async ({ page, lin
     line.cut();
     await cluster.create(VLANS, vlans(`cut-${at}`));
     if (at > 0) await cluster.remove(VLANS, `cut-${at - 1}`);
-    await saysLive(page);
+    // A link that breaks again and again is tried more and more rarely: by design, so do not wait for it.
+    await until('the link is back', 60_000, async () => {
+      if (await pill(page).getAttribute('data-live') === 'live') return true;
+      const retry = page.locator('[data-stale]').getByRole('button', { name: 'Retry now' });
+      if (await retry.isVisible()) await retry.click({ timeout: 1_000 }).catch(() => undefined);
+      return false;
+    });
   }
   const expected = (await cluster.listAll(VLANS)).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).sort();
   await expect.poll(() => names(page)).toEqual(expected);
