@@ -6,7 +6,11 @@
 //! Invariant: nobody else writes a topic of its fabric; a state is published only when it changed;
 //! what was found by comparing lists is said to be so.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use domain::{
     feed::EventType,
@@ -78,6 +82,13 @@ pub struct Keep {
     pub tap: Option<mpsc::Sender<Tapped>>,
 }
 
+/// What may have changed since states were last published, so that a change of one object costs no look at all kinds.
+#[derive(Debug)]
+struct Dirty {
+    kinds: BTreeSet<Kind>,
+    readiness: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Keeper {
@@ -93,6 +104,7 @@ pub struct Keeper {
     agents: BTreeMap<ObjectKey, AgentDigest>,
     starts: BTreeMap<ObjectKey, Vec<i64>>,
     tapped: Vec<Tapped>,
+    dirty: Dirty,
 }
 
 impl Keeper {
@@ -139,6 +151,7 @@ impl Keeper {
             agents: BTreeMap::new(),
             starts: BTreeMap::new(),
             tapped: Vec::new(),
+            dirty: Dirty { kinds: Kind::ALL.iter().copied().collect(), readiness: true },
         };
         // A page that opens now finds every key, each saying that nothing is known.
         keeper.publish();
@@ -158,7 +171,7 @@ impl Keeper {
                 biased;
                 () = cancel.cancelled() => break,
                 n = self.inbox.recv_many(&mut batch, BATCH) => if n == 0 { break },
-                _ = tick.tick() => {}
+                _ = tick.tick() => self.dirty.readiness = true,
             }
             for event in batch.drain(..) {
                 self.take(event);
@@ -195,6 +208,8 @@ impl Keeper {
     }
 
     fn gate(&mut self, gate: Gate) {
+        self.dirty.kinds.extend(Kind::ALL);
+        self.dirty.readiness = true;
         match gate {
             Gate::Unknown => {}
             Gate::Open(open) => {
@@ -257,6 +272,8 @@ impl Keeper {
     }
 
     fn seen(&mut self, kind: Kind, seen: Seen) {
+        self.dirty.kinds.insert(kind);
+        self.dirty.readiness |= matches!(kind, Kind::Agent | Kind::Switch);
         match seen {
             Seen::Watch(report) => self.watch(kind, report),
             Seen::Listed { version, objects, refused, stamp } => {
@@ -360,7 +377,8 @@ impl Keeper {
     fn publish(&mut self) {
         let now = now_ms();
         self.state.set("connectivity", &self.fabric_state);
-        for (kind, book) in &self.kinds {
+        for kind in std::mem::take(&mut self.dirty.kinds) {
+            let Some(book) = self.kinds.get(&kind) else { continue };
             self.state.set(&format!("watch/{kind}"), &book.watch);
             if book.is_listed() {
                 self.state.set(
@@ -374,7 +392,9 @@ impl Keeper {
                 self.state.unset(&format!("counts/{kind}"));
             }
         }
-        self.publish_readiness(now);
+        if std::mem::take(&mut self.dirty.readiness) {
+            self.publish_readiness(now);
+        }
     }
 }
 

@@ -186,7 +186,8 @@ impl Mailbox {
     /// Changes that wait, in all.
     pub fn n_waiting(&self) -> usize {
         let boxes = self.boxes();
-        boxes.keyed.values().map(Outbox::len).sum::<usize>()
+        boxes.resets.len()
+            + boxes.keyed.values().map(Outbox::len).sum::<usize>()
             + boxes.feeds.values().map(|feed| feed.waiting.len()).sum::<usize>()
     }
 }

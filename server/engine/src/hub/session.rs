@@ -168,6 +168,11 @@ impl Session {
         }
     }
 
+    /// Whether [`Self::next_text`] would give something.
+    pub fn has_more(&self) -> bool {
+        !self.out.is_empty() || self.mailbox.n_waiting() > 0
+    }
+
     /// Follows topics that appeared, and forgets those that went.
     pub fn reconcile(&mut self) {
         let gone: Vec<Sub> = self
