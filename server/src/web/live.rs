@@ -24,7 +24,10 @@ use engine::{
     metrics::Metrics,
 };
 use futures::SinkExt as _;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{Front, probes::problem};
 
@@ -34,6 +37,8 @@ const WRITE_BUDGET: Duration = Duration::from_secs(15);
 const FLUSH_PAUSE: Duration = Duration::from_millis(8);
 /// What "above" means.
 const FLUSH_BUSY: Duration = Duration::from_millis(4);
+/// A round of writing that took longer had to wait for the client.
+const SLUGGISH: Duration = Duration::from_millis(100);
 /// Frames written before the socket is listened to again.
 const FRAMES_PER_ROUND: usize = 64;
 /// Buffer of the socket's reader: clients say little, and the default is 128 KiB each.
@@ -163,12 +168,15 @@ struct Link {
     session: Session,
     front: Front,
     bucket: Bucket,
-    /// When silence calls for a ping, or a missing answer for a close.
+    /// When a ping is due, or a missing answer calls for a close. Writes do not move it: what the kernel
+    /// takes proves no reader, and some topics never fall silent.
     deadline: Instant,
     awaiting_pong: bool,
     greeted: bool,
     pending: bool,
     flush_at: Instant,
+    /// Held from before the first subscription, so that no topic appears unseen.
+    topics: watch::Receiver<u64>,
 }
 
 impl Link {
@@ -178,6 +186,7 @@ impl Link {
             socket,
             session: Session::new(Arc::clone(&front.hub)),
             bucket: Bucket::new(front.limits.rate),
+            topics: front.hub.set_changes(),
             front: front.clone(),
             deadline: now + HELLO_BUDGET,
             awaiting_pong: false,
@@ -206,7 +215,6 @@ impl Link {
     /// One round: wait, then act. An error ends the link; with a code if one can still be said.
     async fn wait(&mut self) -> Result<Verdict, Option<Close>> {
         let mailbox = self.session.mailbox();
-        let mut topics = self.front.hub.set_changes();
         // Every branch only waits on something cancel-safe; the work follows.
         let wake = tokio::select! {
             biased;
@@ -214,7 +222,7 @@ impl Link {
             message = self.socket.recv() => Wake::Heard(message),
             () = sleep_until(self.flush_at), if self.pending => Wake::Flush,
             () = mailbox.rung(), if !self.pending => Wake::Mail,
-            _ = topics.changed() => Wake::TopicsChanged,
+            _ = self.topics.changed() => Wake::TopicsChanged,
             () = sleep_until(self.deadline) => Wake::Deadline,
         };
         let verdict = match wake {
@@ -247,7 +255,11 @@ impl Link {
     ) -> Result<Verdict, Option<Close>> {
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Verdict::Continue),
+            // Answered by the library, but not for nothing.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                let verdict = if self.bucket.take() { Verdict::Continue } else { self.too_many() };
+                return Ok(verdict);
+            }
             Some(Ok(Message::Binary(_))) => {
                 return Ok(self.session.bad_frame("frames are text; this one is binary"));
             }
@@ -260,7 +272,7 @@ impl Link {
             self.deadline = next_ping();
         }
         if !self.bucket.take() {
-            return Ok(self.session.goodbye(Close::RateLimited, None));
+            return Ok(self.too_many());
         }
         if text.len() > self.front.limits.inbound_bytes {
             return Ok(self.session.goodbye(Close::TooLarge, None));
@@ -269,17 +281,23 @@ impl Link {
         Ok(self.session.hear(&text))
     }
 
+    fn too_many(&mut self) -> Verdict {
+        self.session.goodbye(Close::RateLimited, None)
+    }
+
     fn deadline(&mut self) -> Verdict {
         if self.awaiting_pong || !self.greeted {
             return self.session.goodbye(Close::NoPong, None);
         }
         self.session.ping();
         self.awaiting_pong = true;
+        self.deadline = Instant::now() + Duration::from_millis(PONG_MS);
         Verdict::Continue
     }
 
     /// Writes what waits, for a round.
     async fn flush(&mut self) -> Result<(), Option<Close>> {
+        let begin = Instant::now();
         let mut wrote = false;
         self.pending = false;
         for _ in 0..FRAMES_PER_ROUND {
@@ -298,9 +316,11 @@ impl Link {
         let busy = now.duration_since(self.flush_at.min(now)) < FLUSH_BUSY;
         self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
         // More may wait than one round writes.
-        self.pending = self.session.mailbox().n_waiting() > 0;
-        self.deadline =
-            if self.awaiting_pong { now + Duration::from_millis(PONG_MS) } else { next_ping() };
+        self.pending = self.session.has_more();
+        // A write that had to wait and then went through proves a reader, and our ping waits behind it.
+        if self.awaiting_pong && now.duration_since(begin) > SLUGGISH {
+            self.deadline = now + Duration::from_millis(PONG_MS);
+        }
         Ok(())
     }
 
@@ -324,7 +344,7 @@ impl Link {
     }
 }
 
-/// When silence calls for a ping: 10 s ± 20 %, so that clients do not beat in step.
+/// When the next ping is due: 10 s ± 20 %, so that clients do not beat in step.
 fn next_ping() -> Instant {
     Instant::now() + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
 }
