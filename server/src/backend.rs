@@ -108,10 +108,13 @@ impl Desk {
         object: &ObjectRef,
     ) -> Result<Relations, ApiError> {
         let topic = self.objects(fabric, object.kind)?;
-        let outgoing = topic.read(|log| {
-            log.get(&object.key.to_string())
-                .and_then(|entry| entry.value.meta.as_ref())
-                .map(|meta| meta.references.clone())
+        let (outgoing, unreadable) = topic.read(|log| {
+            let entry = log.get(&object.key.to_string());
+            let meta = entry.and_then(|entry| entry.value.meta.as_ref());
+            (
+                meta.map(|meta| meta.references.clone()),
+                meta.and_then(|meta| meta.row.unreadable.clone()),
+            )
         });
         let mut needs: Vec<Edge> = outgoing
             .unwrap_or_default()
@@ -124,7 +127,8 @@ impl Desk {
             })
             .collect();
         needs.truncate(MOST_EDGES);
-        let mut relations = Relations { needs, needed_by: Vec::new(), unknown: Vec::new() };
+        let mut relations =
+            Relations { needs, needed_by: Vec::new(), unknown: Vec::new(), unreadable };
         for kind in references::may_be_named_by(object.kind) {
             let watch = summary.watches.get(&kind).map(|watch| watch.state);
             match watch {

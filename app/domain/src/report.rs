@@ -151,6 +151,10 @@ pub struct Relations {
     pub needed_by: Vec<Edge>,
     /// Kinds that could need it but are not live: the list above may lack some.
     pub unknown: Vec<Kind>,
+    /// Why the object does not read as its kind, if it does not. Said by the server, since decoding all
+    /// kinds would make the browser's half twice as large.
+    #[serde(default)]
+    pub unreadable: Option<String>,
 }
 
 /// The page `/f/{fabric}/{plural}/{namespace}/{name}`.

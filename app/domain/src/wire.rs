@@ -23,8 +23,9 @@ pub const SUBPROTOCOL: &str = "hnp.live.v1";
 pub const PING_MS: u64 = 10_000;
 /// Time that a client has to answer a ping, in milliseconds.
 pub const PONG_MS: u64 = 5_000;
-/// Silence after which a client gives a connection up, in milliseconds of wall clock.
-pub const SILENCE_MS: u64 = 16_000;
+/// Silence after which a client gives a connection up, in milliseconds of wall clock: it must have been
+/// noticed within 16 s, and browsers' timers come late.
+pub const SILENCE_MS: u64 = 15_000;
 
 /// A place in a topic: epoch and version. On the wire `["9f3c…","1203"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,8 +9,7 @@ use domain::{
     columns,
     kind::Kind,
     object::{Cell, Form, ObjectRef},
-    report::ObjectPage,
-    spec::{Spec, Status as SpecStatus},
+    report::{ObjectPage, Relations},
     topic::{FabricId, Topic as TopicName},
     wire::{
         Item, View, Want,
@@ -20,7 +19,12 @@ use domain::{
 use leptos::prelude::*;
 use serde_json::Value;
 
-use super::{clock, history::History, object::NoObject, relations::RelationsCard};
+use super::{
+    clock,
+    history::History,
+    object::NoObject,
+    relations::{RelationsCard, relations},
+};
 use crate::{
     fabrics::Fabrics,
     live::Live,
@@ -121,17 +125,18 @@ pub fn ObjectBody(
             shown.content.get().map(|content| (*content).clone()).unwrap_or_default()
         });
         let kind = object.kind;
-        let (history, relations) = (page.history, page.relations);
+        let history = page.history;
+        let relations = relations(&fabric, object.clone(), page.relations);
         view! {
             <Header fabric=fabric.clone() object=object.clone() value/>
-            <Banners gone=shown.gone kind value/>
+            <Banners gone=shown.gone relations value/>
             <div class="object">
                 <div>
                     <Card title="Summary"><Facts facts=Signal::derive(move || value.with(|value| summary(kind, value)))/></Card>
                     <Card title="YAML"><Yaml value/></Card>
                 </div>
                 <div>
-                    <RelationsCard fabric=fabric.clone() object=object.clone() told=relations/>
+                    <RelationsCard fabric=fabric.clone() relations/>
                     <Card title="History"><History fabric subject=object.to_string() told=history now/></Card>
                 </div>
             </div>
@@ -185,7 +190,11 @@ fn quoted(text: &str) -> String {
 }
 
 #[component]
-fn Banners(gone: RwSignal<bool>, kind: Kind, value: Signal<Value>) -> impl IntoView {
+fn Banners(
+    gone: RwSignal<bool>,
+    relations: Memo<Relations>,
+    value: Signal<Value>,
+) -> impl IntoView {
     let deleting = move || {
         let at = value.with(|value| text(value, "/metadata/deletionTimestamp"))?;
         Some(
@@ -193,7 +202,7 @@ fn Banners(gone: RwSignal<bool>, kind: Kind, value: Signal<Value>) -> impl IntoV
         )
     };
     let unreadable = move || {
-        let why = value.with(|value| unreadable(kind, value))?;
+        let why = relations.with(|relations| relations.unreadable.clone())?;
         Some(
             view! { <p class="banner" data-severity="error">{format!("✕ does not read as its kind: {}", printable(&why))}</p> },
         )
@@ -205,12 +214,6 @@ fn Banners(gone: RwSignal<bool>, kind: Kind, value: Signal<Value>) -> impl IntoV
         {deleting}
         {unreadable}
     }
-}
-
-/// Why an object does not read as its kind, if it does not.
-fn unreadable(kind: Kind, value: &Value) -> Option<String> {
-    let spec = Spec::decode(kind, value).err();
-    spec.or_else(|| SpecStatus::decode(kind, value).err()).map(|why| why.to_string())
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {

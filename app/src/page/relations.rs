@@ -22,24 +22,26 @@ use crate::{
 };
 
 /// Relations of an object, read anew after events of its fabric, at most once a second.
+pub fn relations(fabric: &FabricId, object: ObjectRef, told: Relations) -> Memo<Relations> {
+    let reread = {
+        let fabric = fabric.clone();
+        Action::new(move |(): &()| read_relations(fabric.clone(), object.kind, object.key.clone()))
+    };
+    reread_on_events(fabric.clone(), reread);
+    Memo::new(move |_| match reread.value().get() {
+        Some(Ok(relations)) => relations,
+        _ => told.clone(),
+    })
+}
+
+/// Shows what an object needs and what needs it.
 #[component]
 pub fn RelationsCard(
     /// The fabric.
     fabric: FabricId,
-    /// The object.
-    object: ObjectRef,
-    /// What the page was told.
-    told: Relations,
+    /// Both ways.
+    relations: Memo<Relations>,
 ) -> impl IntoView {
-    let reread = {
-        let (fabric, object) = (fabric.clone(), object);
-        Action::new(move |(): &()| read_relations(fabric.clone(), object.kind, object.key.clone()))
-    };
-    reread_on_events(fabric.clone(), reread);
-    let relations = Memo::new(move |_| match reread.value().get() {
-        Some(Ok(relations)) => relations,
-        _ => told.clone(),
-    });
     let fabric = StoredValue::new(fabric);
     let needs = move || {
         fabric.with_value(|fabric| relations.with(|relations| edges(fabric, &relations.needs)))

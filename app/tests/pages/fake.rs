@@ -273,6 +273,7 @@ impl Backend for World {
             presence,
         };
         Ok(Relations {
+            unreadable: None,
             needs: vec![edge(Kind::SwitchProfile, "vs", Presence::Absent)],
             needed_by: vec![edge(Kind::Connection, "c-1", Presence::Present)],
             unknown: vec![Kind::Gateway],
