@@ -20,6 +20,7 @@ pub mod keyed;
 pub mod mailbox;
 pub mod payload;
 pub mod session;
+mod unsent;
 
 use self::{feed::FeedTopic, keyed::KeyedTopic};
 use crate::metrics::Metrics;

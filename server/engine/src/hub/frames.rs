@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use domain::{
-    log::{Change, Entry, Resume},
+    log::{Change, Resume},
     outbox::Waiting,
     topic::Topic,
     wire::{Cursor, Recovered, ServerFrame, View, key_hash},
@@ -18,10 +18,9 @@ use super::{
     keyed::Begin,
     mailbox::Delivery,
     payload::{Payload, quote},
+    unsent::{Snapshot, Unsent},
 };
 
-/// Items per `snapshot` frame.
-const SNAPSHOT_ITEMS: usize = 500;
 /// Changes per `ch` of a resume.
 const RESUME_CHANGES: usize = 256;
 
@@ -41,7 +40,7 @@ pub(super) fn op(view: View, waiting: &Waiting<Delivery>) -> Arc<str> {
             } else {
                 None
             };
-            patch.map_or_else(|| payload.put(view, key, version, waiting.folded), Arc::from)
+            patch.unwrap_or_else(|| payload.put(view, key, version, waiting.folded))
         }
         Delivery::Gone { uid } if uid.is_empty() => {
             format!(r#"{{"op":"del","k":{},"v":"{version}"}}"#, quote(key)).into()
@@ -104,7 +103,7 @@ fn synced(topic: &Topic, at: Cursor, recovered: Recovered, n: u64, total: Option
         .unwrap_or_default()
 }
 
-pub(super) fn feed_frames(topic: &Topic, begin: &FeedBegin, n: u64) -> Vec<String> {
+pub(super) fn feed_frames(topic: &Topic, begin: &FeedBegin, n: u64) -> Vec<Unsent> {
     let mut frames = Vec::new();
     if let Some((from, to)) = begin.since.gap {
         let gap = ServerFrame::Gap {
@@ -112,15 +111,16 @@ pub(super) fn feed_frames(topic: &Topic, begin: &FeedBegin, n: u64) -> Vec<Strin
             from: from.to_string(),
             to: to.to_string(),
         };
-        frames.push(serde_json::to_string(&gap).unwrap_or_default());
+        frames.push(serde_json::to_string(&gap).unwrap_or_default().into());
     }
-    frames.extend(begin.since.events.iter().map(|(position, text)| evt(topic, *position, text)));
+    let events = begin.since.events.iter();
+    frames.extend(events.map(|(position, text)| Unsent::from(evt(topic, *position, text))));
     let recovered = if begin.resumed { Recovered::Log } else { Recovered::None };
-    frames.push(synced(topic, begin.at.clone(), recovered, n, None));
+    frames.push(synced(topic, begin.at.clone(), recovered, n, None).into());
     frames
 }
 
-pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<String> {
+pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<Unsent> {
     let Look { topic, view, filter } = look;
     let at = Cursor(begin.epoch.to_string(), begin.head);
     let mut frames = Vec::new();
@@ -129,11 +129,14 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<St
         Resume::None(mut entries) => {
             entries.retain(|entry| filter.passes(&entry.key, &entry.value));
             total = Some(entries.len());
-            frames.extend(snapshot_frames(topic, *view, &at, &entries));
+            let snapshot = Snapshot::new((*topic).clone(), *view, at.clone(), entries);
+            frames.push(Unsent::Snapshot(Box::new(snapshot)));
             Recovered::None
         }
         Resume::Log(changes) => {
-            frames.extend(change_frames(look, &begin.epoch, changes, n));
+            frames.extend(
+                change_frames(look, &begin.epoch, changes, n).into_iter().map(Unsent::from),
+            );
             Recovered::Log
         }
         Resume::Keys(changes, live) => {
@@ -142,40 +145,17 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<St
                 live.iter().filter(|key| filter.passes_key(key)).map(|key| key_hash(key)).collect();
             frames.push(
                 serde_json::to_string(&ServerFrame::Keys { topic: topic.to_string(), live })
-                    .unwrap_or_default(),
+                    .unwrap_or_default()
+                    .into(),
             );
-            frames.extend(change_frames(look, &begin.epoch, changes, n));
+            frames.extend(
+                change_frames(look, &begin.epoch, changes, n).into_iter().map(Unsent::from),
+            );
             Recovered::Keys
         }
     };
-    frames.push(synced(topic, at, recovered, *n, total));
+    frames.push(synced(topic, at, recovered, *n, total).into());
     frames
-}
-
-/// A whole topic in `snapshot` frames.
-fn snapshot_frames(
-    topic: &Topic,
-    view: View,
-    at: &Cursor,
-    entries: &[Entry<Arc<Payload>>],
-) -> Vec<String> {
-    let mut done = 0;
-    let frame = |chunk: &[Entry<Arc<Payload>>]| {
-        done += chunk.len();
-        let items: Vec<String> =
-            chunk.iter().map(|entry| entry.value.item(view, &entry.key, entry.version)).collect();
-        let mut text = format!(r#"{{"t":"snapshot","topic":"{topic}","items":["#);
-        join(&mut text, items.iter().map(String::as_str));
-        let Cursor(epoch, version) = at;
-        let total = entries.len();
-        let _ = write!(
-            text,
-            r#"],"done":{done},"total":{total},"at":[{},"{version}"]}}"#,
-            quote(epoch)
-        );
-        text
-    };
-    entries.chunks(SNAPSHOT_ITEMS).map(frame).collect()
 }
 
 fn change_frames(

@@ -44,6 +44,8 @@ pub struct Payload {
 struct Patch {
     base: u64,
     text: Arc<str>,
+    /// The change as it stands in a `ch`, made once.
+    op: OnceLock<Arc<str>>,
 }
 
 impl Payload {
@@ -86,7 +88,7 @@ impl Payload {
         {
             let text = patch.to_string();
             if text.len() < self.row.len() {
-                self.patch = Some(Patch { base, text: text.into() });
+                self.patch = Some(Patch { base, text: text.into(), op: OnceLock::new() });
             }
         }
         self
@@ -121,15 +123,17 @@ impl Payload {
         Arc::clone(shared.get_or_init(make))
     }
 
-    /// The change as a `patch` in a `ch`, for a reader that has the version before.
-    pub fn patch(&self, view: View, key: &str, version: u64) -> Option<String> {
-        match (view, &self.patch) {
-            (View::Row, Some(Patch { base, text })) => Some(format!(
+    /// The change as a `patch` in a `ch`, for a reader that has the version before; shared.
+    pub fn patch(&self, view: View, key: &str, version: u64) -> Option<Arc<str>> {
+        let Patch { base, text, op } = self.patch.as_ref().filter(|_| view == View::Row)?;
+        let make = || -> Arc<str> {
+            format!(
                 r#"{{"op":"patch","k":{},"base":"{base}","v":"{version}","p":{text}}}"#,
                 quote(key)
-            )),
-            _ => None,
-        }
+            )
+            .into()
+        };
+        Some(Arc::clone(op.get_or_init(make)))
     }
 
     /// An item of a snapshot.

@@ -27,6 +27,7 @@ use super::{
     frames::{Look, Span, ch, evt, feed_frames, keyed_frames, op},
     keyed::{Reader, ReaderId},
     mailbox::{Delivery, Mail, Mailbox, Sub},
+    unsent::{self, Unsent},
 };
 use crate::{clock::now_ms, metrics::Metrics};
 
@@ -70,13 +71,14 @@ struct Wildcard {
 pub struct Session {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
-    following: BTreeMap<Sub, Following>,
+    /// Boxed, since a map of few has room for eleven.
+    following: BTreeMap<Sub, Box<Following>>,
     wildcards: Vec<Wildcard>,
     next_sub: u32,
     greeted: bool,
     n: u64,
     bad_frames: u32,
-    out: VecDeque<String>,
+    out: VecDeque<Unsent>,
 }
 
 /// What the socket loop is to do after something was heard.
@@ -157,7 +159,7 @@ impl Session {
     /// The next text to send: answers first, then what waits in the mailbox.
     pub fn next_text(&mut self) -> Option<String> {
         loop {
-            if let Some(text) = self.out.pop_front() {
+            if let Some(text) = unsent::next_text(&mut self.out) {
                 return Some(text);
             }
             match self.mailbox.take()? {
@@ -355,7 +357,7 @@ impl Session {
             Filter { keys: want.keys.clone().map(|keys| keys.into_iter().collect()), labels };
         self.following.insert(
             sub,
-            Following {
+            Box::new(Following {
                 topic,
                 view: want.view,
                 filter,
@@ -363,7 +365,7 @@ impl Session {
                 cell,
                 epoch: Arc::from(""),
                 sent: None,
-            },
+            }),
         );
         self.begin(sub, place);
     }
@@ -414,7 +416,7 @@ impl Session {
         let stamps = newest.map(|stamp| [stamp.received_ms, stamp.published_ms, now_ms()]);
         let span = Span { from: sent, to: place.max(sent) };
         let text = ch(self.n, &following.topic, &following.epoch, span, stamps, &ops);
-        self.out.push_back(text);
+        self.out.push_back(text.into());
     }
 
     fn events(&mut self, sub: Sub, gap: Option<(u64, u64)>, events: &[(u64, Arc<str>)]) {
@@ -430,7 +432,8 @@ impl Session {
                 to: to.to_string(),
             });
         }
-        self.out.extend(events.iter().map(|(position, text)| evt(&topic, *position, text)));
+        let events = events.iter().map(|(position, text)| evt(&topic, *position, text).into());
+        self.out.extend(events);
     }
 
     fn resync(&mut self, topic: &str) {
@@ -471,7 +474,7 @@ impl Session {
         let sent = following.sent.unwrap_or_default();
         let span = Span { from: sent, to: sent };
         let text = ch(self.n, &following.topic, &following.epoch, span, None, &ops);
-        self.out.push_back(text);
+        self.out.push_back(text.into());
     }
 
     fn unfollow(&mut self, topic: &str) {
@@ -488,7 +491,7 @@ impl Session {
         }
     }
 
-    fn drop_sub(&mut self, sub: Sub) -> Option<Following> {
+    fn drop_sub(&mut self, sub: Sub) -> Option<Box<Following>> {
         let following = self.following.remove(&sub)?;
         match &following.cell {
             Cell::Keyed(keyed) => keyed.unsubscribe(following.reader),
@@ -524,7 +527,7 @@ impl Session {
 
     fn say(&mut self, frame: &ServerFrame) {
         if let Ok(text) = serde_json::to_string(frame) {
-            self.out.push_back(text);
+            self.out.push_back(text.into());
         }
     }
 }
@@ -557,5 +560,5 @@ pub fn snapshot(hub: &Arc<Hub>, wants: Vec<Want>) -> Vec<String> {
     let mut session = Session::new(Arc::clone(hub));
     session.greeted = true;
     session.follow_all(wants);
-    session.out.drain(..).collect()
+    std::iter::from_fn(|| unsent::next_text(&mut session.out)).collect()
 }

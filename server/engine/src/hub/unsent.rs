@@ -1,0 +1,148 @@
+//! What a session has still to send: texts, and snapshots that are put into words only as the socket takes them.
+//!
+//! Invariant: a snapshot that waits costs its pointers and no text, however many connections wait for one.
+
+use std::{collections::VecDeque, fmt::Write as _, sync::Arc, vec};
+
+use domain::{
+    log::Entry,
+    topic::Topic,
+    wire::{Cursor, View},
+};
+
+use super::payload::{Payload, quote};
+
+/// Bytes of items per `snapshot` frame, roughly: a socket keeps a buffer as long as its longest frame for
+/// good, and a browser should not parse for long without a pause.
+const SNAPSHOT_BYTES: usize = 16 * 1024;
+
+/// One thing to send.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// A text.
+    Text(String),
+    /// A whole topic, or what is left of it.
+    Snapshot(Box<Snapshot>),
+}
+
+impl From<String> for Unsent {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// A whole topic as of one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    topic: Topic,
+    view: View,
+    at: Cursor,
+    entries: vec::IntoIter<Entry<Arc<Payload>>>,
+    total: usize,
+}
+
+impl Snapshot {
+    /// All of these, as of a place.
+    pub(super) fn new(
+        topic: Topic,
+        view: View,
+        at: Cursor,
+        entries: Vec<Entry<Arc<Payload>>>,
+    ) -> Self {
+        Self { topic, view, at, total: entries.len(), entries: entries.into_iter() }
+    }
+
+    /// The next frame; none after the last item.
+    fn next_frame(&mut self) -> Option<String> {
+        if self.entries.len() == 0 {
+            return None;
+        }
+        let mut text = format!(r#"{{"t":"snapshot","topic":"{}","items":["#, self.topic);
+        let mut first = true;
+        for entry in self.entries.by_ref() {
+            if !std::mem::take(&mut first) {
+                text.push(',');
+            }
+            text.push_str(&entry.value.item(self.view, &entry.key, entry.version));
+            if text.len() >= SNAPSHOT_BYTES {
+                break;
+            }
+        }
+        let (Cursor(epoch, version), total) = (&self.at, self.total);
+        let done = total - self.entries.len();
+        let _ = write!(
+            text,
+            r#"],"done":{done},"total":{total},"at":[{},"{version}"]}}"#,
+            quote(epoch)
+        );
+        Some(text)
+    }
+}
+
+/// Takes the next text out of what is to be sent.
+pub(super) fn next_text(unsent: &mut VecDeque<Unsent>) -> Option<String> {
+    loop {
+        match unsent.front_mut()? {
+            Unsent::Snapshot(snapshot) => {
+                if let Some(text) = snapshot.next_frame() {
+                    return Some(text);
+                }
+                unsent.pop_front();
+            }
+            Unsent::Text(text) => {
+                let text = std::mem::take(text);
+                unsent.pop_front();
+                return Some(text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::wire::ServerFrame;
+
+    use super::*;
+    use crate::clock::Stamp;
+
+    fn frames(n: usize) -> Vec<ServerFrame> {
+        let entry = |at: usize| Entry {
+            key: Arc::from(format!("default/{at}")),
+            version: at as u64,
+            value: Arc::new(Payload::state(
+                format!(r#"{{"text":"{}"}}"#, "x".repeat(400)),
+                Stamp::received_now(),
+            )),
+        };
+        let at = Cursor("e".to_owned(), 9);
+        let snapshot =
+            Snapshot::new("state/f".parse().unwrap(), View::Row, at, (1..=n).map(entry).collect());
+        let mut unsent = VecDeque::from([Unsent::Snapshot(Box::new(snapshot))]);
+        std::iter::from_fn(|| next_text(&mut unsent))
+            .map(|text| {
+                assert!(text.len() < SNAPSHOT_BYTES + 1_000, "{} bytes in a frame", text.len());
+                serde_json::from_str(&text).unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn short_frames_tell_the_whole_topic_once_and_count_up_to_the_total() {
+        let (mut keys, mut dones) = (Vec::new(), Vec::new());
+        for frame in frames(1_000) {
+            let ServerFrame::Snapshot { items, done, total, .. } = frame else { panic!() };
+            assert_eq!(total, 1_000);
+            keys.extend(items.into_iter().map(|item| item.k));
+            dones.push(done);
+            assert_eq!(keys.len(), done);
+        }
+        assert!(dones.len() > 20, "{} frames", dones.len());
+        assert_eq!(dones.last(), Some(&1_000));
+        assert_eq!(keys, (1..=1_000).map(|at| format!("default/{at}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_empty_topic_has_no_snapshot_frame() {
+        assert!(frames(0).is_empty());
+    }
+}
