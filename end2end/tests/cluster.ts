@@ -38,6 +38,7 @@ export type Fault =
   | { fault: 'answer_all'; with: 'unauthorized' | 'server_error' }
   | { fault: 'hang'; resource?: string }
   | { fault: 'forbid' | 'permit' | 'remove_crd' | 'restore_crd'; resource: string }
+  | { fault: 'malformed'; resource: string; with: 'not_json' | 'half_line' | 'unparsable' | 'no_spec' }
   | { fault: 'gone'; how: 'event' | 'status' };
 
 /** Whom the page names as the author of what a test changes. */
