@@ -34,12 +34,23 @@ pub(super) fn note(fabric: &FabricId, event: &Event) -> Option<Note> {
     Some(Note { group, tone: severity.into(), text, several })
 }
 
+/// Whether an event of the time `at` is worth telling a page that was opened at `opened`; Unix milliseconds.
+fn is_news(at: i64, opened: i64, now: i64) -> bool {
+    at >= opened && now - at < NEWS_MS
+}
+
 /// Listens to the link while the current owner lives.
 pub(super) fn tell(live: Live, toasts: Toasts) {
     let now = live.now();
+    // A page that opens is told the last events of each feed first: they were there before it.
+    let opened = StoredValue::new(None::<i64>);
     live.on_event(move |topic, event| {
         let now = now.get_untracked().unwrap_or_default();
-        let is_news = time_ms(event).is_some_and(|at| now - at < NEWS_MS);
+        let opened = opened.get_value().unwrap_or_else(|| {
+            opened.set_value(Some(now));
+            now
+        });
+        let is_news = time_ms(event).is_some_and(|at| is_news(at, opened, now));
         if let Some(note) =
             fabric_of(topic).filter(|_| is_news).and_then(|fabric| note(&fabric, event))
         {
@@ -84,6 +95,13 @@ mod tests {
                 after_gap: false,
             },
         }
+    }
+
+    #[test]
+    fn what_happened_before_the_page_was_opened_is_not_told() {
+        assert!(!is_news(999, 1_000, 2_000));
+        assert!(is_news(1_000, 1_000, 2_000));
+        assert!(!is_news(1_000, 1_000, 1_000 + NEWS_MS));
     }
 
     #[test]
