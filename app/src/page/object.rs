@@ -21,6 +21,7 @@ use crate::{
     fabrics::Fabrics,
     links,
     ui::{
+        moment,
         panel::{Panel, PanelState},
         text::printable,
     },
@@ -144,7 +145,10 @@ pub fn NoObject(
         return view! { <Panel state=PanelState::Missing title="There is no such object"><p>{text}</p></Panel> }.into_any();
     }
     let word = watch.as_ref().map_or("unknown", |watch| watch.state.word());
-    let reason = watch.and_then(|watch| watch.reason).map(|reason| printable(&reason).into_owned());
+    let reason = watch.map(|watch| {
+        let reason = watch.reason.unwrap_or_else(|| "no reason was given yet".to_owned());
+        format!("Since {}: {}", moment::clock(watch.since), printable(&reason))
+    });
     view! {
         <Panel state=PanelState::Unknown title="Not known">
             <p>{format!("Whether there is a {kind} {key} is not known: its watch is {word}.")}</p>

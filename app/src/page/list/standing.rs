@@ -74,9 +74,9 @@ pub(super) fn standing(facts: Facts<'_>) -> Standing {
         WatchState::Starting | WatchState::Listing => {
             Standing::Loading(format!("the first list of {label} from the cluster"))
         }
-        WatchState::Retrying => Standing::Unknown("error", reason(watch)),
-        WatchState::Forbidden | WatchState::Missing | WatchState::Paused => {
-            Standing::Unknown(watch.state.word(), reason(watch))
+        WatchState::Retrying | WatchState::Forbidden | WatchState::Missing | WatchState::Paused => {
+            let text = format!("Since {}: {}", clock(watch.since), reason(watch));
+            Standing::Unknown(watch.state.word(), text)
         }
     }
 }
@@ -178,15 +178,19 @@ mod tests {
     #[test]
     fn what_is_missing_comes_with_the_reason_of_the_watch() {
         let forbidden = watch(WatchState::Forbidden);
-        assert_eq!(
-            standing(facts(Some(&forbidden), true, 0, 0)),
-            Standing::Unknown("forbidden", "ask for `list`".to_owned())
-        );
+        let Standing::Unknown(word, text) = standing(facts(Some(&forbidden), true, 0, 0)) else {
+            panic!("forbidden is not known")
+        };
+        assert_eq!(word, "forbidden");
+        assert!(text.starts_with("Since ") && text.ends_with(": ask for `list`"), "{text}");
         assert_eq!(
             standing(facts(Some(&watch(WatchState::Missing)), true, 0, 0)).word(),
             "missing"
         );
-        assert_eq!(standing(facts(Some(&watch(WatchState::Retrying)), true, 0, 0)).word(), "error");
+        assert_eq!(
+            standing(facts(Some(&watch(WatchState::Retrying)), true, 0, 0)).word(),
+            "retrying"
+        );
     }
 
     #[test]
