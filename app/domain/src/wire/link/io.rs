@@ -17,7 +17,7 @@ pub enum Input {
     Garbage,
     /// The socket closed, with this code (1006 if there was none).
     Closed(u16),
-    /// [`Link::deadline`] passed.
+    /// [`deadline`](super::Link::deadline) passed.
     Timeout,
     /// A person wants to retry now.
     RetryNow,
