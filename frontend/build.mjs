@@ -1,5 +1,5 @@
 // Builds the client: what cargo-leptos does for a production build, without the minutes it takes to
-// install. `cargo build` for wasm32, wasm-bindgen, wasm-opt, one style sheet, the public folder,
+// install. `cargo build` for wasm32, wasm-bindgen, snip.mjs, wasm-opt, one style sheet, the public folder,
 // names that carry their content's hash, and compressed copies beside them.
 //
 //   node frontend/build.mjs --profile dev|release --out target/site
@@ -18,6 +18,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { snip } from './snip.mjs';
 
 const NAME = 'hnp';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -120,7 +121,31 @@ function optimiser() {
   return { script: path.join(home, 'bin', 'wasm-opt'), version: manifest.version };
 }
 
-/** cargo, wasm-bindgen and wasm-opt. Returns the folder that holds hnp.js, hnp_bg.wasm and snippets/. */
+/** What wasm-opt does: fewer bytes over the wire, whatever it takes. `snip` needs the names, nothing after it does. */
+const WASM_PASSES = ['--merge-similar-functions', '-Oz', '--strip-debug', '--strip-producers', '--strip-target-features'];
+
+/** Takes out what is never called (see snip.mjs) and lets wasm-opt remove what only that had called. */
+function optimise(module, opt) {
+  let snipped;
+  try {
+    snipped = snip(fs.readFileSync(module));
+  } catch (error) {
+    fail('cannot take dead code out of the client', error.message, 'compare DEAD of frontend/snip.mjs with the functions of tachys that are called');
+  }
+  console.log(`client: ${snipped.functions} of ${snipped.of} functions are never called; ${snipped.bytes} bytes taken out`);
+  fs.writeFileSync(module, snipped.module);
+  run('cannot optimise the client', process.execPath,
+    [opt.script, ...WASM_FEATURES, ...WASM_PASSES, module, '-o', `${module}.opt`],
+    'read wasm-opt\'s message above; a feature that the compiler began to use belongs into WASM_FEATURES of frontend/build.mjs');
+  fs.renameSync(`${module}.opt`, module);
+}
+
+/** The build's own programs: when they change, their results are stale. */
+function ownPrograms() {
+  return ['build.mjs', 'snip.mjs'].map((name) => fs.readFileSync(path.join(ROOT, 'frontend', name)));
+}
+
+/** cargo, wasm-bindgen, and for a release `optimise`. Returns the folder that holds hnp.js, hnp_bg.wasm and snippets/. */
 function buildClient(options) {
   run('cannot build the client', 'cargo',
     ['build', '-p', 'frontend', '--lib', '--target', 'wasm32-unknown-unknown', ...(process.env.CI ? ['--locked'] : []), ...options.cargo],
@@ -131,22 +156,15 @@ function buildClient(options) {
   const opt = options.optimise ? optimiser() : null;
   const folder = path.join(TARGET, 'client', options.profile);
   const stamp = path.join(TARGET, 'client', `${options.profile}.stamp.json`);
-  const key = sha256(fs.readFileSync(input), tool.version, opt?.version ?? '', WASM_FEATURES.join(), fs.readFileSync(fileURLToPath(import.meta.url)));
+  const key = sha256(fs.readFileSync(input), tool.version, opt?.version ?? '', ...ownPrograms());
   if (readJson(stamp)?.key === key && fs.existsSync(folder)) return { folder, key, fresh: false };
 
   fs.rmSync(stamp, { force: true });
   fs.rmSync(folder, { recursive: true, force: true });
-  const names = options.optimise ? ['--remove-name-section', '--remove-producers-section'] : [];
   run('cannot bind the client', tool.program,
-    ['--target', 'web', '--no-typescript', '--out-dir', folder, '--out-name', NAME, ...names, input],
+    ['--target', 'web', '--no-typescript', '--out-dir', folder, '--out-name', NAME, input],
     'cargo clean -p frontend, then run this again');
-  if (opt) {
-    const module = path.join(folder, `${NAME}_bg.wasm`);
-    run('cannot optimise the client', process.execPath,
-      [opt.script, '-Oz', ...WASM_FEATURES, '--strip-producers', '--strip-target-features', module, '-o', `${module}.opt`],
-      'read wasm-opt\'s message above; a feature that the compiler began to use belongs into WASM_FEATURES of frontend/build.mjs');
-    fs.renameSync(`${module}.opt`, module);
-  }
+  if (opt) optimise(path.join(folder, `${NAME}_bg.wasm`), opt);
   fs.writeFileSync(stamp, JSON.stringify({ key }));
   return { folder, key, fresh: true };
 }
@@ -185,7 +203,7 @@ function publish(site, name, content, options, previous) {
   const brotli = same && fs.existsSync(`${old}.br`) ? fs.readFileSync(`${old}.br`) : zlib.brotliCompressSync(content, {
     params: {
       [zlib.constants.BROTLI_PARAM_QUALITY]: options.brotli,
-      [zlib.constants.BROTLI_PARAM_LGWIN]: 22,
+      [zlib.constants.BROTLI_PARAM_LGWIN]: 24, // the largest that browsers take
       [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length,
     },
   });
