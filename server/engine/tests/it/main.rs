@@ -12,5 +12,6 @@
 mod convergence;
 mod faults;
 mod house;
+mod kubeconfigs;
 mod real;
 mod watch;
