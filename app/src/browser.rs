@@ -67,6 +67,15 @@ pub(crate) fn focus_filter() {
     }
 }
 
+/// Takes the focus off whatever has it.
+pub(crate) fn leave_field() {
+    let focused =
+        document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
+    if let Some(focused) = focused {
+        let _ = focused.blur();
+    }
+}
+
 /// Whether a person is writing into what has the focus.
 pub(crate) fn is_writing() -> bool {
     document().active_element().is_some_and(|element| {

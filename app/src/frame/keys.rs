@@ -76,6 +76,11 @@ pub fn Keys() -> impl IntoView {
     Effect::new(move |_| {
         let fulfil = fulfil.clone();
         let handle = window_event_listener(ev::keydown, move |event| {
+            if event.key() == "Escape" && browser::is_writing() {
+                // The browser's own answer would also wipe the text out.
+                event.prevent_default();
+                return browser::leave_field();
+            }
             if event.ctrl_key()
                 || event.meta_key()
                 || event.alt_key()
@@ -97,15 +102,14 @@ pub fn Keys() -> impl IntoView {
 }
 
 /// Keys that are not those of a list of a kind.
-const COMMON: [(&str, &str); 8] = [
+const COMMON: [(&str, &str); 7] = [
     ("g o", "Overview"),
     ("g f", "Fabric"),
     ("/", "Filter this list"),
     ("j k", "Next, previous row"),
     ("Enter", "Open the row"),
-    ("x", "Select the row"),
     ("?", "This sheet"),
-    ("Esc", "Close"),
+    ("Esc", "Leave a field, close"),
 ];
 
 #[component]
