@@ -35,7 +35,7 @@ setup: ## check tools, install what building needs
 setup-test: ## check tools, install what testing needs
 	@.ci/setup test
 
-demo: setup ## build and run the whole product on embedded parts (ARGS="--seed 7 --keep")
+demo: setup ## build and run the whole product on embedded parts (ARGS="--seed 7")
 	@node frontend/build.mjs --profile release --out "$(SITE)"
 	@cargo build $(LOCKED) --release -p server --bin hnp
 	@HNP_SITE="$(SITE)" "$(TARGET)/release/hnp" demo $(ARGS)
