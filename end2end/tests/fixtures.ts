@@ -26,6 +26,8 @@ interface Options {
   hnpEnv: Readonly<Record<string, string>>;
   /** The cluster in a process of its own: `hnp sim`, watched by `hnp serve` as fabric `demo`. Its arguments are `hnpArgs`. */
   apart: boolean;
+  /** `hnp serve` without any cluster. */
+  bare: boolean;
   /** What is wrong with that cluster before anybody watches it. (`apart`, with `--faults` in `hnpArgs`.) */
   wrong: Fault | undefined;
   /** Puts the test's own TCP proxy between browser and server. */
@@ -49,6 +51,7 @@ export const test = base.extend<Fixtures & Options>({
   hnpArgs: ['', { option: true }],
   hnpEnv: [{}, { option: true }],
   apart: [false, { option: true }],
+  bare: [false, { option: true }],
   wrong: [undefined, { option: true }],
   viaProxy: [false, { option: true }],
   consoleAllow: [undefined, { option: true }],
@@ -67,8 +70,10 @@ export const test = base.extend<Fixtures & Options>({
     await sim.stop();
   },
 
-  hnp: async ({ hnpArgs, hnpEnv, viaProxy, line, sim }, use, info) => {
-    const start = sim === undefined
+  hnp: async ({ hnpArgs, hnpEnv, viaProxy, bare, line, sim }, use, info) => {
+    const start = bare
+      ? { command: 'serve', args: [] } as const
+      : sim === undefined
       ? { command: 'demo', args: withDefaults(words(hnpArgs)) } as const
       : { command: 'serve', args: ['--kubeconfig', sim.kubeconfig, '--name', 'demo'] } as const;
     let hnp: Hnp;

@@ -9,7 +9,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+/** The repository. */
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const READY_WITHIN_MS = 60_000;
 /** How long a server may take over SIGTERM; a clean stop is part of what is tested. */
 const STOP_WITHIN_MS = 20_000;
@@ -184,7 +185,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** The binary that the Makefile names, else the newest that was built. */
-function binary(): string {
+export function binary(): string {
   const named = process.env['HNP_BIN'];
   if (named !== undefined) return path.resolve(ROOT, named);
   const target = path.resolve(ROOT, process.env['CARGO_TARGET_DIR'] ?? 'target');

@@ -112,19 +112,19 @@ test.describe('addresses of nothing', () => {
 test.describe('objects that do not read as their kind', () => {
   test.use({ hnpArgs: '--faults' });
 
+  // With a version of their own such objects are shown as unreadable (real.spec); these repeat a known version.
   for (const wrong of ['unparsable', 'no_spec'] as const) {
-    test(`(${wrong}) are shown as unreadable, and the others stay live`, async ({ page, cluster }) => {
+    test(`(${wrong}) under a version that is known already change nothing, and the watch goes on`, async ({ page, cluster }) => {
+      const vlans = (name: string): object => ({ apiVersion: VLANS.api, kind: VLANS.kind, metadata: { name }, spec: { ranges: [{ from: 3_000, to: 3_001 }] } });
       await page.goto('/f/demo/vlannamespaces');
       await live(page);
-      const before = await rows(page, VLANS.kind).count();
+      await cluster.create(VLANS, vlans('known'));
+      await expect(row(page, VLANS.kind, 'known')).toContainText('3000-3001');
       await cluster.fault({ fault: 'malformed', resource: resource(VLANS), with: wrong });
-      await expect(page.locator('tr[data-unreadable]').first()).toContainText('unreadable');
-      await expect(page.locator('tr[data-unreadable]').first().locator('[data-tone="error"]')).toBeVisible();
-      await expect(page.locator('main [data-kind="VLANNamespace"][data-watch="live"]')).toBeVisible();
-      await cluster.create(VLANS, { apiVersion: VLANS.api, kind: VLANS.kind, metadata: { name: 'sane' }, spec: { ranges: [{ from: 3_000, to: 3_001 }] } });
+      await cluster.create(VLANS, vlans('sane'));
       await expect(row(page, VLANS.kind, 'sane')).toBeVisible();
-      expect(await rows(page, VLANS.kind).count()).toBeGreaterThan(before);
-      await shot(page, `hostile-${wrong}`);
+      await expect(row(page, VLANS.kind, 'known')).toContainText('3000-3001');
+      await expect(page.locator('main [data-kind="VLANNamespace"][data-watch="live"]')).toBeVisible();
     });
   }
 
