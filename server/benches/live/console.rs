@@ -82,6 +82,12 @@ pub(crate) fn bound(before: &str, after: &str, stage: &str, share: f64) -> Optio
     grown.into_iter().find(|(_, count)| total > 0 && *count as f64 >= wanted).map(|(ms, _)| ms)
 }
 
+/// A counter of the metrics page.
+pub(crate) fn counter(metrics: &str, name: &str) -> f64 {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    metrics.lines().find_map(value).unwrap_or_default()
+}
+
 /// Milliseconds and bytes of an answer, as it comes over the wire.
 pub(crate) async fn fetch(
     http: &reqwest::Client,

