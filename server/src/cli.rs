@@ -93,7 +93,8 @@ pub fn main() -> ExitCode {
                 .skip(1)
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
-                .join(": ");
+                .join(": ")
+                .replace('\n', " ");
             if causes.is_empty() {
                 "see above".clone_into(&mut causes);
             }

@@ -9,6 +9,7 @@ use axum::{Router, extract::FromRef, middleware, routing::get};
 use engine::hub::Hub;
 use leptos::config::LeptosOptions;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::compression::CompressionLayer;
 
 use crate::{backend::Desk, config::Limits};
 
@@ -57,13 +58,17 @@ pub fn router(front: Front) -> Router {
     let live = Router::new()
         .route("/api/v1/session", get(probes::session))
         .route("/api/v1/live", get(live::upgrade))
-        .route("/api/v1/live/snapshot", get(snapshot::one).post(snapshot::many));
+        .route(
+            "/api/v1/live/snapshot",
+            get(snapshot::one).post(snapshot::many).layer(CompressionLayer::new()),
+        );
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     Router::new()
         .merge(probes)
         .merge(live)
         .merge(pages::router(&front))
         .fallback(assets::serve)
+        .method_not_allowed_fallback(probes::wrong_method)
         .layer(middleware::from_fn(headers::harden))
         .layer(guarded)
         .with_state(front)

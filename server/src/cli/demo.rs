@@ -10,10 +10,14 @@ use tokio::net::TcpListener;
 
 use super::{
     Failure, Outcome, configure, runtime,
-    serve::{Served, serve},
+    serve::{Served, listen, serve},
     sim::{Liveliness, start, write_kubeconfig},
 };
-use crate::{config::Flags, run::House, telemetry};
+use crate::{
+    config::{Config, Flags},
+    run::House,
+    telemetry,
+};
 
 /// Most fabrics that one demo starts.
 const MOST_FABRICS: u32 = 100;
@@ -41,24 +45,29 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let flags = Flags { file, listen: args.listen.clone(), data_dir: args.data_dir.clone() };
     let (config, _) = configure(&flags)?;
     telemetry::init(&config.log, config.log_format);
-    let work = async {
-        let mut house = House::default();
-        fresh_folder(&config.data_dir.join("demo"))?;
-        let contexts = clusters(&mut house, args).await?;
-        let path = config.data_dir.join("demo.kubeconfig");
-        write_kubeconfig(&path, &contexts)?;
-        let mut fabrics = Vec::new();
-        for context in &contexts {
-            let target = kubeconfig::target(&path, Some(&context.name)).await?;
-            fabrics.push(fabric::Plan::new(FabricId::from_context(&context.name), target));
-        }
-        let greeting = greeting(&path, args.fabrics);
-        serve(Served { config, fabrics, greeting }, house).await
-    };
-    runtime()?
-        .block_on(work)
-        .map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it"))
-        .map(|()| 0)
+    runtime()?.block_on(async {
+        // First of all, so that a second demo takes nothing from the one that runs.
+        let listener = listen(&config).await?;
+        run_on(listener, config, args)
+            .await
+            .map_err(|error| Failure::new(error, "see whether the data folder can be written"))
+    })?;
+    Ok(0)
+}
+
+async fn run_on(listener: TcpListener, config: Config, args: &Args) -> anyhow::Result<()> {
+    let mut house = House::default();
+    fresh_folder(&config.data_dir.join("demo"))?;
+    let contexts = clusters(&mut house, args).await?;
+    let path = config.data_dir.join("demo.kubeconfig");
+    write_kubeconfig(&path, &contexts)?;
+    let mut fabrics = Vec::new();
+    for context in &contexts {
+        let target = kubeconfig::target(&path, Some(&context.name)).await?;
+        fabrics.push(fabric::Plan::new(FabricId::from_context(&context.name), target));
+    }
+    let greeting = greeting(&path, args.fabrics);
+    serve(listener, Served { config, fabrics, greeting }, house).await
 }
 
 async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::ContextEntry>> {

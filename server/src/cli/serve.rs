@@ -1,6 +1,6 @@
 //! `hnp serve`, and how any command serves the console.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
@@ -79,8 +79,9 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
             }
             None => Vec::new(),
         };
+        let listener = listen(&config).await?;
         let served = Served { config, fabrics, greeting: String::new() };
-        serve(served, House::default())
+        serve(listener, served, House::default())
             .await
             .map_err(|error| Failure::new(error, "see the log above"))
             .map(|()| 0)
@@ -103,12 +104,12 @@ pub(super) struct Served {
 }
 
 /// Serves until asked to stop.
-pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
+pub(super) async fn serve(
+    listener: TcpListener,
+    served: Served,
+    mut house: House,
+) -> anyhow::Result<()> {
     let Served { config, fabrics, greeting } = served;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("could not listen on {}", config.listen))?;
-    let mut house = house;
     let (address, front) = open(&config, &listener, &house)?;
     for plan in fabrics {
         fabric::start(plan, &front.hub, &process_epoch(), &house.tracker(), &house.cancel());
@@ -119,15 +120,33 @@ pub(super) async fn serve(served: Served, house: House) -> anyhow::Result<()> {
     house.run().await
 }
 
+/// Takes the port, before anything else is touched.
+pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("could not listen on {}", config.listen));
+    listener.map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it"))
+}
+
+/// Time for answers under way once the house ends; whoever never finished asking is cut off then.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
 /// Answers what comes to a listener, until the house ends.
 pub fn answer(listener: TcpListener, front: Front, house: &mut House) {
     let router = web::router(front);
     house.add("http", move |cancel| async move {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener.tap_io(tune), service)
-            .with_graceful_shutdown(async move { cancel.cancelled().await })
-            .await
-            .context("the listener failed")
+        let asked = cancel.clone();
+        let serving = axum::serve(listener.tap_io(tune), service)
+            .with_graceful_shutdown(async move { asked.cancelled().await });
+        let overdue = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            served = serving.into_future() => served.context("the listener failed"),
+            () = overdue => Ok(()),
+        }
     });
 }
 

@@ -22,7 +22,8 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
             "there is nothing at this address; see the protocol and the HTTP interface in docs",
         );
     }
-    let hashed = request.uri().path().starts_with("/pkg/");
+    let client = request.uri().path().starts_with("/pkg/");
+    let hashed = client && has_hash(request.uri().path());
     let files = ServeDir::new(options.site_root.as_ref())
         .precompressed_br()
         .precompressed_gzip()
@@ -33,7 +34,7 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     };
-    if response.status() == StatusCode::NOT_FOUND && !hashed {
+    if response.status() == StatusCode::NOT_FOUND && !client {
         let backend = front.backend();
         let shell_options = options.clone();
         let handler = leptos_axum::render_app_async_with_context(
@@ -48,5 +49,14 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
             HeaderValue::from_static("public, max-age=31536000, immutable"),
         );
     }
+    // Caches must tell the compressed copies apart.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     response
+}
+
+/// Whether a file's name says what is inside, as in `hnp.0123456789abcdef.js`.
+fn has_hash(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.split('.')
+        .any(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

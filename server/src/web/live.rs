@@ -1,7 +1,7 @@
 //! The WebSocket loop: moves texts between a socket and a session, and measures time.
 //!
 //! Invariant: nothing is decided here about topics; no wait is without a bound; a client that does not
-//! read costs its own outbox and is cut off after [`WRITE_BUDGET`].
+//! read costs its own outbox and is cut off after 15 s.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,10 @@ use std::{
 use axum::{
     extract::{
         ConnectInfo, State,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
+        ws::{
+            CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     http::StatusCode,
     response::Response,
@@ -42,11 +45,13 @@ const SLUGGISH: Duration = Duration::from_millis(100);
 /// Frames written before the socket is listened to again.
 const FRAMES_PER_ROUND: usize = 64;
 /// Buffer of the socket's reader: clients say little, and the default is 128 KiB each.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 2 * 1024;
 /// Hard limit of a message; what lies between it and the configured limit gets a proper goodbye.
 const HARD_LIMIT: usize = 256 * 1024;
 /// A client must say `hello` within this time.
 const HELLO_BUDGET: Duration = Duration::from_secs(10);
+/// Time to say why a link ends, and to let the client finish its sentence.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// On shutdown clients are asked to come back within this time, each at another moment.
 const SPREAD_MS: u64 = 3_000;
 
@@ -100,8 +105,15 @@ impl Drop for Seat {
 pub async fn upgrade(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return problem(
+            StatusCode::UPGRADE_REQUIRED,
+            "no_upgrade",
+            "this address speaks WebSocket; ask `/api/v1/live/snapshot` for the same over HTTP",
+        );
+    };
     let limits = front.limits;
     let Some(seat) = front.doorman.enter(peer.ip(), limits.per_address, limits.total) else {
         return problem(
@@ -208,7 +220,7 @@ impl Link {
             if close == Close::Slow {
                 Metrics::add(&self.front.hub.metrics.slow, 1);
             }
-            let _ = timeout(Duration::from_secs(1), self.farewell(close)).await;
+            let _ = timeout(FAREWELL, self.farewell(close)).await;
         }
     }
 
@@ -340,7 +352,11 @@ impl Link {
         }
         let frame =
             CloseFrame { code: close.code(), reason: Utf8Bytes::from_static(close.reason()) };
-        let _ = self.socket.send(Message::Close(Some(frame))).await;
+        if self.socket.send(Message::Close(Some(frame))).await.is_err() {
+            return;
+        }
+        // Closed over words that nobody read, the kernel would throw away ours as well.
+        while let Some(Ok(_)) = self.socket.recv().await {}
     }
 }
 

