@@ -15,7 +15,7 @@ use crate::{
     fabrics::{Fabrics, Known},
     frame::theme::{Theme, ThemeChoice},
     links::{self, Place},
-    ui::text::printable,
+    ui::text::{grouped, printable},
 };
 
 /// The groups, in display order.
@@ -47,7 +47,7 @@ fn count(known: &Known, kind: Kind) -> (String, String) {
         .and_then(|watch| watch.reason.as_deref())
         .map(|reason| format!(": {}", printable(reason)));
     let number =
-        known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| count.objects.to_string());
+        known.counts.get(&kind).map_or_else(|| "–".to_owned(), |count| grouped(count.objects));
     (number, format!("watch {state}{}", reason.unwrap_or_default()))
 }
 

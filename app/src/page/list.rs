@@ -13,6 +13,7 @@ use super::missing::Missing;
 use crate::{
     answer::set_status,
     api::{ApiError, read_list},
+    codec::Lean,
     links,
     live::Live,
     ui::panel::{Panel, PanelState},
@@ -58,9 +59,10 @@ fn KindList(
 ) -> impl IntoView {
     let ask = Ask::new();
     let title = format!("{} · {fabric}", kind.about().label);
-    let page = Resource::new_blocking(
+    let page: Resource<_, Lean> = Resource::new_with_options(
         || (),
         move |()| read_list(fabric.clone(), kind, ask.asked.get_untracked()),
+        true,
     );
     let waiting = move || {
         let title = format!("Waiting for the {}", kind.about().label);
@@ -209,7 +211,7 @@ fn StaleLine(
     view! {
         <Show when=move || line.with(Option::is_some)>
             <p class="status" data-state="stale" data-tone="stale">
-                <span class="shape" aria-hidden="true">"⌛"</span>
+                <span class="shape" aria-hidden="true">"⧗"</span>
                 <span>{move || line.get()}</span>
             </p>
         </Show>
@@ -243,7 +245,10 @@ fn Instead(
             ),
             Standing::NoMatch(number) => (
                 "Nothing matches".to_owned(),
-                format!("None of the {} {label} matches the filter.", standing::grouped(number)),
+                format!(
+                    "None of the {} {label} matches the filter.",
+                    crate::ui::text::grouped(number)
+                ),
                 true,
             ),
             Standing::Unknown(word, reason) => {

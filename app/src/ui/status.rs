@@ -38,10 +38,10 @@ impl Tone {
             Self::Ok => "●",
             Self::Info => "•",
             Self::Progress => "◐",
-            Self::Paused => "⏸",
+            Self::Paused => "‖",
             Self::Unknown => "○",
             Self::Drift => "◇",
-            Self::Stale => "⌛",
+            Self::Stale => "⧗",
             Self::Warning => "▲",
             Self::Error => "✕",
         }

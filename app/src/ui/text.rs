@@ -48,6 +48,19 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A number with its thousands apart: `2,034`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    digits.char_indices().fold(String::with_capacity(digits.len() + 4), |mut text, (at, digit)| {
+        if at > 0 && at % 3 == first {
+            text.push(',');
+        }
+        text.push(digit);
+        text
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

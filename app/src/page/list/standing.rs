@@ -7,7 +7,10 @@ use domain::{
     state::{KindWatch, WatchState},
 };
 
-use crate::ui::{moment::clock, text::count};
+use crate::ui::{
+    moment::clock,
+    text::{count, grouped},
+};
 
 /// What stands in place of rows, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,19 +128,6 @@ pub(super) fn pending_text(pending: crate::table::model::Pending) -> String {
     let parts = [(pending.new, "new"), (pending.moved, "moved"), (pending.gone, "gone")];
     let parts = parts.into_iter().filter(|(number, _)| *number > 0);
     parts.map(|(number, word)| count(number, word, word)).collect::<Vec<_>>().join(" · ")
-}
-
-/// A number with its thousands apart: `2,034`.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    digits.char_indices().fold(String::with_capacity(digits.len() + 4), |mut text, (at, digit)| {
-        if at > 0 && at % 3 == first {
-            text.push(',');
-        }
-        text.push(digit);
-        text
-    })
 }
 
 #[cfg(test)]
