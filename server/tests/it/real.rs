@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::kind::Kind;
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
@@ -53,9 +53,9 @@ async fn watched(variant: Variant) {
     let mut hnp = Hnp::start(folder.path(), &["watch", "--kubeconfig", &path, "--json"]);
     let mut live = BTreeSet::new();
     while live.len() < Kind::primary().count() {
-        let line: Value = serde_json::from_str(&hnp.line().await.unwrap()).unwrap();
-        let kind = Kind::from_name(line["kind"].as_str().unwrap()).unwrap();
-        if line["state"] == "live" && kind.is_primary() {
+        let said: Value = serde_json::from_str(&hnp.line().await.unwrap()).unwrap();
+        let kind = Kind::from_name(said["kind"].as_str().unwrap()).unwrap();
+        if said["state"] == "live" && kind.is_primary() {
             live.insert(kind);
         }
     }
@@ -64,15 +64,15 @@ async fn watched(variant: Variant) {
         object["metadata"] = json!({"name": "probe", "namespace": "default"});
         create(&client, *kind, &object).await;
         let labels = json!({"metadata": {"labels": {"a": "2"}}});
-        let patch = Patch::Merge(&labels);
-        api(&client, *kind).patch("probe", &PatchParams::default(), &patch).await.unwrap();
-        api(&client, *kind).delete("probe", &Default::default()).await.unwrap();
+        let merge = Patch::Merge(&labels);
+        api(&client, *kind).patch("probe", &PatchParams::default(), &merge).await.unwrap();
+        api(&client, *kind).delete("probe", &DeleteParams::default()).await.unwrap();
         for word in ["added", "modified", "deleted"] {
             hnp.until(|line| {
-                let line: Value = serde_json::from_str(line).unwrap();
-                line["type"] == word
-                    && line["kind"] == kind.to_string()
-                    && line["key"] == "default/probe"
+                let said: Value = serde_json::from_str(line).unwrap();
+                said["type"] == word
+                    && said["kind"] == kind.to_string()
+                    && said["key"] == "default/probe"
             })
             .await;
         }
