@@ -49,8 +49,9 @@ pub(crate) fn svg(plot: &Plot) -> String {
     );
     let xs = plot.lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
     let x_max = xs.fold(0.0, f64::max);
-    for (line, colour) in plot.lines.iter().zip(COLOURS) {
-        draw(&mut out, line, colour, x_max);
+    // Figures of the first line stand above it, of the second below.
+    for ((line, colour), figures) in plot.lines.iter().zip(COLOURS).zip([-6.0, 16.0]) {
+        draw(&mut out, line, colour, x_max, figures);
     }
     if let Some(line) = plot.lines.first() {
         for (x, _) in &line.points {
@@ -70,14 +71,14 @@ pub(crate) fn svg(plot: &Plot) -> String {
         plot.x
     );
     for (at, (line, colour)) in plot.lines.iter().zip(COLOURS).enumerate() {
-        let x = LEFT + 10.0 + 210.0 * at as f64;
+        let x = LEFT + 240.0 * at as f64;
         let _ = writeln!(out, r#"<text x="{x}" y="40" fill="{colour}">{}</text>"#, line.name);
     }
     out.push_str("</svg>\n");
     out
 }
 
-fn draw(out: &mut String, line: &Line, colour: &str, x_max: f64) {
+fn draw(out: &mut String, line: &Line, colour: &str, x_max: f64, figures: f64) {
     let y_max = line.points.iter().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max);
     let place = |(x, y): &(f64, f64)| (LEFT + W * x / x_max, TOP + H - H * y / y_max);
     let path: Vec<String> =
@@ -93,7 +94,7 @@ fn draw(out: &mut String, line: &Line, colour: &str, x_max: f64) {
             out,
             r#"<circle cx="{x:.0}" cy="{y:.0}" r="3" fill="{colour}"/><text x="{:.0}" y="{:.0}" fill="{colour}">{}</text>"#,
             x + 5.0,
-            y - 5.0,
+            y + figures,
             short(point.1)
         );
     }
