@@ -8,8 +8,10 @@ use domain::{
     report::{ListPage, ListQuery, ObjectPage, Overview, Relations},
     topic::FabricId,
 };
-use leptos::{prelude::*, server_fn::codec::JsonEncoding};
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::codec::{Lean, LeanJson};
 
 /// The only error that crosses to the browser: closed, without causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -35,7 +37,7 @@ pub enum ApiError {
 }
 
 impl FromServerFnError for ApiError {
-    type Encoder = JsonEncoding;
+    type Encoder = Lean;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         Self::Transport { message: error.to_string() }
@@ -43,20 +45,20 @@ impl FromServerFnError for ApiError {
 }
 
 /// Asks for the overview.
-#[server(prefix = "/api/page", endpoint = "overview", input = server_fn::codec::Json)]
+#[server(prefix = "/api/page", endpoint = "overview", input = server_fn::codec::Json, output = LeanJson)]
 pub async fn read_overview() -> Result<Overview, ApiError> {
     crate::backend::counter()?.overview().await
 }
 
 /// Asks for what surrounds every page: the overview without its events.
-#[server(prefix = "/api/page", endpoint = "frame", input = server_fn::codec::Json)]
+#[server(prefix = "/api/page", endpoint = "frame", input = server_fn::codec::Json, output = LeanJson)]
 pub async fn read_frame() -> Result<Overview, ApiError> {
     let overview = crate::backend::counter()?.overview().await?;
     Ok(Overview { feeds: std::collections::BTreeMap::new(), ..overview })
 }
 
 /// Asks for a list.
-#[server(prefix = "/api/page", endpoint = "list", input = server_fn::codec::Json)]
+#[server(prefix = "/api/page", endpoint = "list", input = server_fn::codec::Json, output = LeanJson)]
 pub async fn read_list(
     fabric: FabricId,
     kind: Kind,
@@ -66,7 +68,7 @@ pub async fn read_list(
 }
 
 /// Asks for an object.
-#[server(prefix = "/api/page", endpoint = "object", input = server_fn::codec::Json)]
+#[server(prefix = "/api/page", endpoint = "object", input = server_fn::codec::Json, output = LeanJson)]
 pub async fn read_object(
     fabric: FabricId,
     kind: Kind,
@@ -76,7 +78,7 @@ pub async fn read_object(
 }
 
 /// Asks for relations.
-#[server(prefix = "/api/page", endpoint = "relations", input = server_fn::codec::Json)]
+#[server(prefix = "/api/page", endpoint = "relations", input = server_fn::codec::Json, output = LeanJson)]
 pub async fn read_relations(
     fabric: FabricId,
     kind: Kind,

@@ -24,7 +24,8 @@ use leptos::prelude::*;
 use serde::Serialize;
 
 use crate::{
-    api::{ApiError, read_frame},
+    api::{ApiError, read_frame, read_overview},
+    codec::Lean,
     live::{Live, Topics, read_as},
 };
 
@@ -109,7 +110,7 @@ pub fn seed(live: Live, summary: &FabricSummary) {
 pub struct Fabrics {
     live: Live,
     topics: Topics,
-    read: Resource<Result<Overview, ApiError>>,
+    read: Resource<Result<Overview, ApiError>, Lean>,
     /// Several parts of the frame wait for the same word, on the server on several threads at once.
     /// Seeding once, before any of them reads, keeps what they built from being thrown away while it
     /// is written out.
@@ -119,7 +120,7 @@ pub struct Fabrics {
 impl Fabrics {
     /// Asks the server for the fabrics and puts them into the context.
     pub fn provide(live: Live) -> Self {
-        let read = Resource::new_blocking(|| (), |()| read_frame());
+        let read = overview(false);
         let topics = live.follow_all(Want::rows(STATES));
         let fabrics = Self { live, topics, read, seeded: StoredValue::new(Arc::new(Once::new())) };
         provide_context(fabrics);
@@ -172,6 +173,15 @@ impl Fabrics {
         let topic = self.live.topic(&TopicName::State(fabric.clone()).to_string());
         topic.phase().get() == Phase::Synced
     }
+}
+
+/// Asks for the overview, with the events or without. One resource for all who ask: each further one is
+/// a further copy of its code.
+pub fn overview(with_events: bool) -> Resource<Result<Overview, ApiError>, Lean> {
+    let ask = move |()| async move {
+        if with_events { read_overview().await } else { read_frame().await }
+    };
+    Resource::new_with_options(|| (), ask, true)
 }
 
 /// The state topics of all fabrics.

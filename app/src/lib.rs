@@ -15,6 +15,7 @@ pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
 mod browser;
+mod codec;
 pub mod fabrics;
 pub mod feeds;
 pub mod frame;

@@ -230,5 +230,5 @@ impl Topics {
 
 /// A held value as a type; `None` where it reads as something else.
 pub fn read_as<T: DeserializeOwned>(held: &Held) -> Option<T> {
-    T::deserialize(&*held.value).ok()
+    domain::lean::read(&held.value).ok()
 }

@@ -9,6 +9,7 @@ pub mod door;
 pub mod feed;
 pub mod hex;
 pub mod kind;
+pub mod lean;
 pub mod log;
 pub mod object;
 pub mod outbox;

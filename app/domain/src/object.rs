@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use crate::kind::Kind;
 
@@ -72,7 +75,7 @@ impl fmt::Display for ObjectKey {
 }
 
 /// One value in a row, as the column shows it. Untagged on the wire: `"spine"`, `65100`, `true`, `["a"]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Cell {
     /// A flag.
@@ -83,6 +86,47 @@ pub enum Cell {
     Text(String),
     /// Several texts, in the object's order.
     List(Vec<String>),
+}
+
+/// By hand: what serde derives for an untagged type tries one form after the other, in much more code.
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CellVisitor)
+    }
+}
+
+struct CellVisitor;
+
+impl<'de> Visitor<'de> for CellVisitor {
+    type Value = Cell;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a flag, a whole number, a text or a list of texts")
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Cell, E> {
+        Ok(Cell::Flag(flag))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Cell, E> {
+        Ok(Cell::Number(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Cell, E> {
+        number.try_into().map(Cell::Number).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Cell, E> {
+        Ok(Cell::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Cell, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = items.next_element()? {
+            texts.push(text);
+        }
+        Ok(Cell::List(texts))
+    }
 }
 
 impl fmt::Display for Cell {
@@ -203,5 +247,8 @@ mod tests {
         let text = serde_json::to_string(&cells).unwrap();
         assert_eq!(text, r#"[true,65100,"true",["a"]]"#);
         assert_eq!(serde_json::from_str::<Vec<Cell>>(&text).unwrap(), cells);
+        for no_cell in ["null", "1.5", "18446744073709551615", "{}", "[1]"] {
+            assert!(serde_json::from_str::<Cell>(no_cell).is_err(), "{no_cell}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     task::Poll,
 };
 
-use domain::wire::{ClientFrame, SUBPROTOCOL, link::Input};
+use domain::wire::{ClientFrame, SUBPROTOCOL, ServerFrame, link::Input};
 use futures::{FutureExt, Sink, SinkExt, StreamExt, pin_mut, select_biased};
 use gloo_net::websocket::{Message, State, WebSocketError, futures::WebSocket};
 use gloo_timers::future::TimeoutFuture;
@@ -155,7 +155,7 @@ impl Socket {
         }
         loop {
             return match self.inner.next().await {
-                Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+                Some(Ok(Message::Text(text))) => ServerFrame::read(&text)
                     .map_or(Input::Garbage, |frame| Input::Frame(Box::new(frame))),
                 Some(Ok(Message::Bytes(_))) => Input::Garbage,
                 Some(Err(WebSocketError::ConnectionClose(event))) => Input::Closed(event.code),

@@ -178,7 +178,7 @@ impl Store {
         news.events = batch
             .events
             .into_iter()
-            .filter_map(|(topic, envelope)| Some((topic, serde_json::from_value(envelope).ok()?)))
+            .filter_map(|(topic, envelope)| Some((topic, domain::lean::read(&envelope).ok()?)))
             .collect();
         news.known = self.newly_known();
         news

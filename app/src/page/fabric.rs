@@ -10,8 +10,7 @@ use super::{
     missing::Missing, switches_table::SwitchesTable,
 };
 use crate::{
-    api::read_overview,
-    fabrics::Fabrics,
+    fabrics::{Fabrics, overview},
     feeds::Feeds,
     ui::{
         card::Card,
@@ -28,7 +27,7 @@ const LINES: usize = 60;
 pub fn FabricPage() -> impl IntoView {
     let params = use_params_map();
     let name = Memo::new(move |_| params.with(|params| params.get("fabric").unwrap_or_default()));
-    let page = Resource::new_blocking(|| (), |()| read_overview());
+    let page = overview(true);
     let loading = || view! { <Panel state=PanelState::Loading title="Reading the fabric…"/> };
     let content = move || {
         let fabric = name.get().parse::<FabricId>().ok();

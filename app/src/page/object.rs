@@ -18,6 +18,7 @@ use super::{failure::Failure, missing::Missing, object_body::ObjectBody};
 use crate::{
     answer::set_status,
     api::{ApiError, read_object},
+    codec::Lean,
     fabrics::Fabrics,
     links,
     ui::{
@@ -51,7 +52,7 @@ impl Target {
 pub fn ObjectView() -> impl IntoView {
     let params = use_params_map();
     let target = Memo::new(move |_| params.with(Target::of));
-    let page = Resource::new_blocking(
+    let page: Resource<_, Lean> = Resource::new_with_options(
         move || target.get(),
         |target| async move {
             match target {
@@ -59,6 +60,7 @@ pub fn ObjectView() -> impl IntoView {
                 None => None,
             }
         },
+        true,
     );
     let title = move || {
         target.with(|target| {

@@ -5,8 +5,7 @@ use leptos_meta::Title;
 
 use super::{clock, fabric_card::FabricCard, failure::Failure, feed_list::FeedList};
 use crate::{
-    api::read_overview,
-    fabrics::Fabrics,
+    fabrics::{Fabrics, overview},
     feeds::Feeds,
     ui::{
         card::Card,
@@ -20,7 +19,7 @@ const LINES: usize = 40;
 /// The page.
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    let page = Resource::new_blocking(|| (), |()| read_overview());
+    let page = overview(true);
     let loading = || view! { <Panel state=PanelState::Loading title="Reading the fabrics…"/> };
     let content = move || {
         Suspend::new(async move {
