@@ -1,6 +1,6 @@
 //! The command line, as people and scripts meet it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use domain::kind::Kind;
 use serde::Deserialize as _;
@@ -37,6 +37,14 @@ fn summary(lines: &[Value]) -> &Vec<Value> {
     assert_eq!(last["type"], "summary", "the summary comes last");
     assert_eq!(lines.iter().filter(|line| line["type"] == "summary").count(), 1);
     last["kinds"].as_array().unwrap()
+}
+
+/// Runs `hnp watch` until a line says this word, then asks it to end; what came before is not kept.
+async fn watch_until(folder: &Path, arguments: &[&str], word: &str) -> Ended {
+    let mut hnp = Hnp::start(folder, &[&["watch"], arguments].concat());
+    hnp.until(|line| line.contains(word)).await;
+    hnp.terminate();
+    hnp.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,14 +118,13 @@ async fn watch_names_the_kind_that_is_not_live_and_why() {
         }
     }
     // A person sees the same.
-    let arguments = ["watch", "--kubeconfig", "kubeconfig", "--for", "3s", "--kind", "vpcs"];
-    let ended = Hnp::run(yard.folder.path(), &arguments).await;
+    let arguments = ["--kubeconfig", "kubeconfig", "--kind", "vpcs"];
+    let ended = watch_until(yard.folder.path(), &arguments, "forbidden").await;
     assert_eq!(ended.code, Some(1));
     let table = ended.out.lines().last().unwrap();
     assert!(table.contains("VPC") && table.contains("forbidden"), "{table}");
-    let arguments =
-        ["watch", "--kubeconfig", "kubeconfig", "--for", "3s", "--kind", "sw", "--json"];
-    let ended = Hnp::run(yard.folder.path(), &arguments).await;
+    let arguments = ["--kubeconfig", "kubeconfig", "--kind", "sw", "--json"];
+    let ended = watch_until(yard.folder.path(), &arguments, "\"live\"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let seen = lines(&ended.out);
     assert!(seen.iter().all(|line| line["kind"] == "Switch" || line["type"] == "summary"));
@@ -225,8 +232,8 @@ async fn sim_prints_its_kubeconfig_first_and_is_watched_with_it() {
         &std::fs::metadata(folder.path().join(&path)).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600, "only its owner reads it");
-    let arguments = ["watch", "--kubeconfig", &path, "--for", "4s", "--json", "--kind", "Switch"];
-    let ended = Hnp::run(folder.path(), &arguments).await;
+    let arguments = ["--kubeconfig", &path, "--json", "--kind", "Switch"];
+    let ended = watch_until(folder.path(), &arguments, "\"live\"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_eq!(summary(&lines(&ended.out))[0]["objects"], 3);
     sim.terminate();
@@ -249,8 +256,8 @@ async fn a_demo_says_goodbye_to_its_clients_and_ends_within_seconds() {
     // One that never finishes its question does not keep it up either.
     let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut half, b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
-    let arguments = ["watch", "--fabric", "demo-2", "--for", "4s", "--kind", "Switch"];
-    let watched = Hnp::run(folder.path(), &arguments).await;
+    let arguments = ["--fabric", "demo-2", "--kind", "Switch"];
+    let watched = watch_until(folder.path(), &arguments, "live").await;
     assert_eq!(watched.code, Some(0), "{}", watched.err);
 
     let begin = tokio::time::Instant::now();
