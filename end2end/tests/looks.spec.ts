@@ -131,12 +131,11 @@ test('all of it works with the keyboard alone', async ({ page }) => {
   await expect(rows(page, 'Switch')).toHaveCount(2);
   await page.keyboard.press('Escape');
   await expect(page.locator('input[name="q"]')).not.toBeFocused();
-  await page.keyboard.press('j');
-  await page.keyboard.press('j');
-  const second = rows(page, 'Switch').nth(1);
-  await expect(second.locator('td[data-col="name"] a')).toBeFocused();
-  await page.keyboard.press('k');
-  await expect(rows(page, 'Switch').nth(0).locator('td[data-col="name"] a')).toBeFocused();
+  await expect(rows(page, 'Switch'), 'the filter stays').toHaveCount(2);
+  for (const [key, at] of [['j', 0], ['j', 1], ['k', 0]] as const) {
+    await page.keyboard.press(key);
+    await expect(rows(page, 'Switch').nth(at).locator('td[data-col="name"] a')).toBeFocused();
+  }
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/\/switches\/default\/spine-01$/);
   await expect(page.locator('.yaml')).toContainText('name: spine-01');
@@ -199,9 +198,16 @@ for (const [name, path] of [['overview', '/'], ['fabric', '/f/demo'], ['list', '
       const { x, y, width, height } = element.getBoundingClientRect();
       return `${element.tagName} ${[x, y, width, height].map(Math.round).join(' ')}`;
     }));
-    await expect.poll(async () => (await boxes()).length).toBeGreaterThan(20);
+    // Style and the end of the page may still be on their way: measure once nothing changes any more.
     await expect(pill(page)).toHaveAttribute('data-live', 'connecting');
-    const before = await boxes();
+    let before: string[] = [];
+    await expect.poll(async () => {
+      const last = before;
+      before = await boxes();
+      const ready = await page.evaluate(() => document.readyState !== 'loading' && getComputedStyle(document.querySelector('.rail') ?? document.body).display !== 'block');
+      return ready && before.length > 20 && before.join() === last.join();
+    }).toBe(true);
+    await expect(pill(page)).toHaveAttribute('data-live', 'connecting');
     wake();
     await live(page);
     const after = await boxes();
