@@ -97,7 +97,7 @@ e2e: setup-test client e2e-server ## journeys in a real browser (ARGS="switches 
 
 # The same features as everything native: one release build serves all. --docs writes docs/benchmarks.md.
 bench: setup-test client ## measure against the budgets (ARGS="fan --docs"), never a failure by time
-	@ulimit -n $$(ulimit -H -n) && HNP_SITE="$(SITE)" cargo bench $(LOCKED) $(NATIVE) --bench live -- $(ARGS)
+	@ulimit -n $$(ulimit -H -n) 2>/dev/null; HNP_SITE="$(SITE)" cargo bench $(LOCKED) $(NATIVE) --bench live -- $(ARGS)
 
 release: setup ## server and site as one archive (target/dist)
 	@node frontend/build.mjs --profile release --out "$(SITE)"

@@ -171,27 +171,32 @@ impl Report {
             "Machine: {}. Load average while measuring, what is measured included: {low:.1} to {high:.1}.\n",
             machine::describe()
         );
-        let mut part = "";
+        // A part may be measured in several goes; on the page it stands once.
+        let mut parts: Vec<&str> = Vec::new();
         for row in &self.rows {
-            if row.part != part {
-                part = row.part;
-                let _ = writeln!(
-                    out,
-                    "\n## {part}\n\n| what | median | runs from–to | budget | | load | note |\n|---|---:|---|---|---|---:|---|"
-                );
+            if !parts.contains(&row.part) {
+                parts.push(row.part);
             }
-            let value = median(&row.runs).map_or("–".to_owned(), short);
+        }
+        for part in parts {
             let _ = writeln!(
                 out,
-                "| {} | {value} {} | {} | {} | {} | {:.1} | {} |",
-                row.what,
-                row.unit,
-                row.spread(),
-                row.budget(),
-                row.verdict(),
-                row.load,
-                row.note
+                "\n## {part}\n\n| what | median | runs from–to | budget | | load | note |\n|---|---:|---|---|---|---:|---|"
             );
+            for row in self.rows.iter().filter(|row| row.part == part) {
+                let value = median(&row.runs).map_or("–".to_owned(), short);
+                let _ = writeln!(
+                    out,
+                    "| {} | {value} {} | {} | {} | {} | {:.1} | {} |",
+                    row.what,
+                    row.unit,
+                    row.spread(),
+                    row.budget(),
+                    row.verdict(),
+                    row.load,
+                    row.note
+                );
+            }
         }
         if !self.skipped.is_empty() {
             let _ = writeln!(out, "\n## Not measured\n");
