@@ -66,6 +66,16 @@ test('a link that is cut is stale at once, tries again by itself and catches up 
   await expect(page.locator('[data-stale]')).toContainText(/reconnecting in \d+ s/);
   await expect(page.locator('link[rel="icon"]')).toHaveAttribute('href', /stale/);
   await expect(rows(page, VLANS.kind), 'what was seen stays').toHaveCount(before);
+  const green = await page.evaluate(() => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.setProperty('color', 'var(--ok)');
+    const ok = getComputedStyle(probe).color;
+    probe.remove();
+    const shown = [...document.querySelectorAll('body [data-tone="ok"], body [data-tone="ok"] *')].filter((element) => element.checkVisibility() && getComputedStyle(element).color === ok);
+    return { ok, shown: shown.map(({ outerHTML }) => outerHTML.slice(0, 120)) };
+  });
+  expect(green.ok, 'the colour is known').not.toBe('');
+  expect(green.shown, 'nothing is green that is not observed now').toEqual([]);
   await shot(page, 'link-stale');
   await cluster.remove(VLANS, 'goes');
   await cluster.create(VLANS, vlans('comes'));
