@@ -2,7 +2,7 @@
 //!
 //! Invariant: listeners come before the signals of the same batch.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use domain::{
     feed::Event,
@@ -29,7 +29,7 @@ pub(super) struct TopicNews {
 /// See the module.
 #[derive(Default)]
 pub(super) struct News {
-    pub(super) known: Option<BTreeSet<String>>,
+    pub(super) known: Option<Vec<String>>,
     pub(super) refused: Option<String>,
     pub(super) topics: Vec<TopicNews>,
     pub(super) events: Vec<(String, Event)>,

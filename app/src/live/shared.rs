@@ -3,12 +3,9 @@
 //! Invariant: no signal is set and no callback is called while the lock is held; no clock is read before the
 //! driver is awake.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use domain::wire::{
@@ -36,8 +33,8 @@ pub(super) struct Shared {
     pub(super) pixel: ArcRwSignal<Option<u64>>,
     /// The last refusal.
     pub(super) refused: ArcRwSignal<Option<String>>,
-    /// Names of all topics that are held.
-    pub(super) known: ArcRwSignal<BTreeSet<String>>,
+    /// Names of all topics that are held, sorted.
+    pub(super) known: ArcRwSignal<Vec<String>>,
     /// Rung when the driver has something to do.
     pub(super) bell: AtomicWaker,
     rung: AtomicBool,

@@ -6,7 +6,7 @@
 //! older one of its key; [`Store`] sets no signal itself, it hands out [`News`] to be told after the lock.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -39,13 +39,15 @@ pub(super) enum Order {
 /// Called with each batch of one topic.
 pub(super) type DeltaListener = Arc<dyn Fn(&[Delta]) + Send + Sync>;
 
+/// Readers and signal of a key that is read.
+type Entry = (usize, ArcRwSignal<Option<Held>>);
+
 /// The signals of one topic.
 struct Cell {
     phase: ArcRwSignal<Phase>,
     changed: ArcRwSignal<u64>,
-    /// Readers and signal of each key that is read.
-    entries: BTreeMap<String, (usize, ArcRwSignal<Option<Held>>)>,
-    listeners: BTreeMap<u64, DeltaListener>,
+    entries: BTreeMap<String, Box<Entry>>,
+    listeners: Vec<(u64, DeltaListener)>,
 }
 
 /// What came and was not told yet.
@@ -59,18 +61,24 @@ struct Batch {
     stamp: Option<i64>,
 }
 
+/// Who follows a topic, with a number of their own; the newest last.
+#[derive(Default)]
+struct Followers(Vec<(u64, Want)>);
+
 /// See the module.
 pub(super) struct Store {
     link: Link,
     next_id: u64,
-    followers: BTreeMap<String, Vec<(u64, Want)>>,
-    asked: BTreeMap<String, Want>,
+    // Boxed maps and lists of listeners: each further kind of map is kilobytes of code in the browser.
+    followers: BTreeMap<String, Box<Followers>>,
+    asked: BTreeMap<String, Box<Want>>,
     orders: VecDeque<Order>,
     batch: Batch,
-    cells: BTreeMap<String, Cell>,
-    known: BTreeSet<String>,
-    on_event: BTreeMap<u64, EventListener>,
-    on_gap: BTreeMap<u64, GapListener>,
+    cells: BTreeMap<String, Box<Cell>>,
+    /// Sorted.
+    known: Vec<String>,
+    on_event: Vec<(u64, EventListener)>,
+    on_gap: Vec<(u64, GapListener)>,
 }
 
 impl Default for Store {
@@ -83,9 +91,9 @@ impl Default for Store {
             orders: VecDeque::new(),
             batch: Batch::default(),
             cells: BTreeMap::new(),
-            known: BTreeSet::new(),
-            on_event: BTreeMap::new(),
-            on_gap: BTreeMap::new(),
+            known: Vec::new(),
+            on_event: Vec::new(),
+            on_gap: Vec::new(),
         }
     }
 }
@@ -167,8 +175,8 @@ impl Store {
         let mut news = News {
             refused: batch.refused,
             gaps: batch.gaps,
-            on_event: self.on_event.values().cloned().collect(),
-            on_gap: self.on_gap.values().cloned().collect(),
+            on_event: all(&self.on_event),
+            on_gap: all(&self.on_gap),
             ..News::default()
         };
         for (topic, deltas) in batch.deltas {
@@ -184,7 +192,7 @@ impl Store {
         news
     }
 
-    fn newly_known(&mut self) -> Option<BTreeSet<String>> {
+    fn newly_known(&mut self) -> Option<Vec<String>> {
         let same = self.link.ledgers().map(|(topic, _)| topic).eq(self.known.iter());
         if same {
             return None;
@@ -199,7 +207,7 @@ impl Store {
         let entries = deltas
             .iter()
             .filter_map(|delta| {
-                let (_, signal) = cell.entries.get(key_of(delta))?;
+                let (_, signal) = &**cell.entries.get(key_of(delta))?;
                 let value = match delta {
                     Delta::Put(_, held) => Some(held.clone()),
                     Delta::Gone(_) => None,
@@ -209,7 +217,7 @@ impl Store {
             .collect();
         Some(TopicNews {
             deltas,
-            listeners: cell.listeners.values().cloned().collect(),
+            listeners: all(&cell.listeners),
             entries,
             phase: (cell.phase.clone(), self.phase(topic)),
             changed: cell.changed.clone(),
@@ -218,15 +226,15 @@ impl Store {
 
     /// Follows from now on; returns what the link must be told.
     pub(super) fn follow(&mut self, id: u64, want: Want) -> Vec<Input> {
-        self.followers.entry(want.topic.clone()).or_default().push((id, want));
+        self.followers.entry(want.topic.clone()).or_default().0.push((id, want));
         self.reconcile()
     }
 
     /// Follows no longer; returns what the link must be told.
     pub(super) fn unfollow(&mut self, topic: &str, id: u64) -> Vec<Input> {
         if let Some(followers) = self.followers.get_mut(topic) {
-            followers.retain(|(other, _)| *other != id);
-            if followers.is_empty() {
+            followers.0.retain(|(other, _)| *other != id);
+            if followers.0.is_empty() {
                 self.followers.remove(topic);
             }
         }
@@ -238,17 +246,17 @@ impl Store {
         let wildcards: Vec<Want> = self
             .followers
             .values()
-            .filter_map(|followers| followers.last())
+            .filter_map(|followers| followers.0.last())
             .map(|(_, want)| want.clone())
             .filter(|want| want.topic.contains('*'))
             .collect();
         let covered = |want: &Want| wildcards.iter().any(|wildcard| covers(wildcard, want));
         let mut inputs = Vec::new();
         for (topic, followers) in &self.followers {
-            let Some((_, want)) = followers.last() else { continue };
-            let known = self.asked.get(topic);
+            let Some((_, want)) = followers.0.last() else { continue };
+            let known = self.asked.get(topic).map(AsRef::as_ref);
             if known != Some(want) && !(known.is_none() && covered(want)) {
-                self.asked.insert(topic.clone(), want.clone());
+                self.asked.insert(topic.clone(), Box::new(want.clone()));
                 inputs.push(Input::Subscribe(want.clone()));
             }
         }
@@ -309,11 +317,13 @@ impl Store {
 
     fn cell(&mut self, topic: &str) -> &mut Cell {
         let phase = self.phase(topic);
-        self.cells.entry(topic.to_owned()).or_insert_with(|| Cell {
-            phase: ArcRwSignal::new(phase),
-            changed: ArcRwSignal::new(0),
-            entries: BTreeMap::new(),
-            listeners: BTreeMap::new(),
+        self.cells.entry(topic.to_owned()).or_insert_with(|| {
+            Box::new(Cell {
+                phase: ArcRwSignal::new(phase),
+                changed: ArcRwSignal::new(0),
+                entries: BTreeMap::new(),
+                listeners: Vec::new(),
+            })
         })
     }
 
@@ -331,8 +341,9 @@ impl Store {
     pub(super) fn entry_signal(&mut self, topic: &str, key: &str) -> ArcRwSignal<Option<Held>> {
         let held = self.held(topic).get(key).cloned();
         let entries = &mut self.cell(topic).entries;
-        let (readers, signal) =
-            entries.entry(key.to_owned()).or_insert_with(|| (0, ArcRwSignal::new(held)));
+        let (readers, signal) = &mut **entries
+            .entry(key.to_owned())
+            .or_insert_with(|| Box::new((0, ArcRwSignal::new(held))));
         *readers += 1;
         signal.clone()
     }
@@ -340,7 +351,7 @@ impl Store {
     /// One reader of a key less.
     pub(super) fn drop_entry(&mut self, topic: &str, key: &str) {
         let entries = &mut self.cell(topic).entries;
-        if let Some((readers, _)) = entries.get_mut(key) {
+        if let Some((readers, _)) = entries.get_mut(key).map(AsMut::as_mut) {
             *readers -= 1;
             if *readers == 0 {
                 entries.remove(key);
@@ -351,38 +362,46 @@ impl Store {
     /// Adds a listener to a topic's batches.
     pub(super) fn listen_deltas(&mut self, topic: &str, listener: DeltaListener) -> u64 {
         let id = self.next_id();
-        self.cell(topic).listeners.insert(id, listener);
+        self.cell(topic).listeners.push((id, listener));
         id
     }
 
     /// Takes it away.
     pub(super) fn forget_deltas(&mut self, topic: &str, id: u64) {
-        self.cell(topic).listeners.remove(&id);
+        forget(&mut self.cell(topic).listeners, id);
     }
 
     /// Adds a listener to the entries of feeds.
     pub(super) fn listen_events(&mut self, listener: EventListener) -> u64 {
         let id = self.next_id();
-        self.on_event.insert(id, listener);
+        self.on_event.push((id, listener));
         id
     }
 
     /// Takes it away.
     pub(super) fn forget_events(&mut self, id: u64) {
-        self.on_event.remove(&id);
+        forget(&mut self.on_event, id);
     }
 
     /// Adds a listener to the gaps of feeds.
     pub(super) fn listen_gaps(&mut self, listener: GapListener) -> u64 {
         let id = self.next_id();
-        self.on_gap.insert(id, listener);
+        self.on_gap.push((id, listener));
         id
     }
 
     /// Takes it away.
     pub(super) fn forget_gaps(&mut self, id: u64) {
-        self.on_gap.remove(&id);
+        forget(&mut self.on_gap, id);
     }
+}
+
+fn all<L: Clone>(listeners: &[(u64, L)]) -> Vec<L> {
+    listeners.iter().map(|(_, listener)| listener.clone()).collect()
+}
+
+fn forget<L>(listeners: &mut Vec<(u64, L)>, id: u64) {
+    listeners.retain(|(other, _)| *other != id);
 }
 
 fn key_of(delta: &Delta) -> &str {
@@ -407,7 +426,7 @@ fn covers(wildcard: &Want, want: &Want) -> bool {
 }
 
 /// The topics among the known that a selection selects.
-pub(super) fn selected(known: &BTreeSet<String>, selection: &str) -> Vec<TopicName> {
+pub(super) fn selected(known: &[String], selection: &str) -> Vec<TopicName> {
     let Ok(selection) = selection.parse::<Selection>() else { return Vec::new() };
     known
         .iter()

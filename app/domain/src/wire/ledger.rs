@@ -3,10 +3,7 @@
 //! Invariant: before [`Phase::Synced`] nothing claims to be complete; a value that is not newer than the
 //! stored one is dropped; the cursor never goes back within an epoch.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
@@ -119,11 +116,12 @@ impl Ledger {
     /// Takes the list of live keys: what is not among them is gone.
     pub fn keys(&mut self, live: &[String]) -> Vec<Delta> {
         self.keys_seen = true;
-        let live: BTreeSet<&str> = live.iter().map(String::as_str).collect();
+        let mut live: Vec<&str> = live.iter().map(String::as_str).collect();
+        live.sort_unstable();
         let ghosts: Vec<String> = self
             .held
             .keys()
-            .filter(|key| !live.contains(key_hash(key).as_str()))
+            .filter(|key| live.binary_search(&key_hash(key).as_str()).is_err())
             .cloned()
             .collect();
         ghosts.into_iter().filter_map(|key| self.drop_key(key)).collect()

@@ -39,9 +39,11 @@ pub struct Link {
     client: String,
     state: LinkState,
     attempt: u32,
-    wants: BTreeMap<String, Want>,
-    ledgers: BTreeMap<String, Ledger>,
-    feeds: BTreeMap<String, Cursor>,
+    // Boxed, so that the three are one kind of map to the machine: in the browser each further kind is
+    // several kilobytes of code.
+    wants: BTreeMap<String, Box<Want>>,
+    ledgers: BTreeMap<String, Box<Ledger>>,
+    feeds: BTreeMap<String, Box<Cursor>>,
     token: Option<String>,
     next_n: u64,
     ping_n: u64,
@@ -106,22 +108,22 @@ impl Link {
 
     /// What is held of a topic.
     pub fn ledger(&self, topic: &str) -> Option<&Ledger> {
-        self.ledgers.get(topic)
+        self.ledgers.get(topic).map(AsRef::as_ref)
     }
 
     /// All topics held.
     pub fn ledgers(&self) -> impl Iterator<Item = (&str, &Ledger)> {
-        self.ledgers.iter().map(|(topic, ledger)| (topic.as_str(), ledger))
+        self.ledgers.iter().map(|(topic, ledger)| (topic.as_str(), &**ledger))
     }
 
     /// Takes over what the server rendered into the page: the next `hello` resumes from there.
     pub fn seed(&mut self, topic: &str, ledger: Ledger) {
-        self.ledgers.insert(topic.to_owned(), ledger);
+        self.ledgers.insert(topic.to_owned(), Box::new(ledger));
     }
 
     /// As [`Self::seed`] for a feed, of which only the place is kept here.
     pub fn seed_feed(&mut self, topic: &str, at: Cursor) {
-        self.feeds.insert(topic.to_owned(), at);
+        self.feeds.insert(topic.to_owned(), Box::new(at));
     }
 
     /// Takes one step. `now` is in Unix milliseconds; `jitter` is any random number.
@@ -168,7 +170,7 @@ impl Link {
         self.state = LinkState::Greeting { give_up: now + WELCOME_MS };
         self.next_n = 1;
         self.ping_sent = None;
-        self.ledgers.values_mut().for_each(Ledger::reconnecting);
+        self.ledgers.values_mut().for_each(|ledger| ledger.reconnecting());
         let topics = self.wants.values().map(|want| self.placed(want)).collect();
         vec![Output::Send(ClientFrame::Hello {
             protocol: PROTOCOL,
@@ -185,8 +187,8 @@ impl Link {
             let place = self
                 .ledgers
                 .get(&want.topic)
-                .and_then(Ledger::at)
-                .or_else(|| self.feeds.get(&want.topic));
+                .and_then(|ledger| ledger.at())
+                .or_else(|| self.feeds.get(&want.topic).map(AsRef::as_ref));
             place.cloned().map(At::Cursor)
         };
         Want { at, ..want.clone() }
@@ -277,7 +279,7 @@ impl Link {
         total: Option<usize>,
     ) -> Vec<Output> {
         if topic.starts_with("feed/") {
-            self.feeds.insert(topic.clone(), at);
+            self.feeds.insert(topic.clone(), Box::new(at));
             return vec![Output::Synced(topic)];
         }
         if let Some(n) = n.filter(|n| n + 1 != self.next_n) {
@@ -334,14 +336,14 @@ impl Link {
     fn swallowed(&mut self, n: u64) -> Vec<Output> {
         self.lost += 1;
         self.next_n = n + 1;
-        self.ledgers.values_mut().for_each(Ledger::distrust);
+        self.ledgers.values_mut().for_each(|ledger| ledger.distrust());
         let topics = self.ledgers.keys().filter(|topic| self.is_wanted(topic));
         topics.map(|topic| Output::Send(ClientFrame::Resync { topic: topic.clone() })).collect()
     }
 
     fn event(&mut self, topic: String, id: &str, envelope: serde_json::Value) -> Vec<Output> {
         let Ok(id) = id.parse::<u64>() else { return Vec::new() };
-        if let Some(Cursor(_, known)) = self.feeds.get_mut(&topic) {
+        if let Some(Cursor(_, known)) = self.feeds.get_mut(&topic).map(AsMut::as_mut) {
             if *known >= id {
                 return Vec::new();
             }
@@ -487,7 +489,7 @@ impl Link {
     }
 
     fn subscribe(&mut self, want: &Want) -> Vec<Output> {
-        let known = self.wants.insert(want.topic.clone(), want.clone());
+        let known = self.wants.insert(want.topic.clone(), Box::new(want.clone()));
         let narrower = known.is_some_and(|known| {
             known.keys != want.keys || known.labels != want.labels || known.view != want.view
         });
