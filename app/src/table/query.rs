@@ -137,10 +137,10 @@ pub struct Query {
 impl Query {
     /// Makes a query ready for lists of a kind.
     pub fn compile(kind: Kind, asked: &ListQuery) -> Self {
-        let mut query = Self { text: asked.text.trim().to_lowercase(), ..Self::default() };
+        let mut query = Self { text: lower_case(asked.text.trim()), ..Self::default() };
         for (id, text) in &asked.columns {
             match Field::of(kind, id) {
-                Some(field) => query.columns.push((field, text.trim().to_lowercase())),
+                Some(field) => query.columns.push((field, lower_case(text.trim()))),
                 None => query.complain(no_column(kind, id)),
             }
         }
@@ -214,6 +214,17 @@ fn no_column(kind: Kind, id: &str) -> String {
     format!("{} have no column `{id}`; take it out of the address", kind.about().label)
 }
 
+/// A text in lower case. The browser knows the tables of Unicode, so it need not be sent them.
+fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    #[cfg(target_arch = "wasm32")]
+    return js_sys::JsString::from(text).to_lower_case().into();
+    #[cfg(not(target_arch = "wasm32"))]
+    text.to_lowercase()
+}
+
 /// Whether a text holds another, which is in lower case already. No allocation for plain ASCII.
 fn contains(text: &str, wanted: &str) -> bool {
     if wanted.is_empty() {
@@ -224,6 +235,6 @@ fn contains(text: &str, wanted: &str) -> bool {
             .windows(wanted.len())
             .any(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
     } else {
-        text.to_lowercase().contains(wanted)
+        lower_case(text).contains(wanted)
     }
 }
