@@ -1,5 +1,5 @@
 // Builds the client: what cargo-leptos does for a production build, without the minutes it takes to
-// install. `cargo build` for wasm32, wasm-bindgen, snip.mjs, wasm-opt, one style sheet, the public folder,
+// install. `cargo build` for wasm32, wasm-bindgen, snip.mjs, wasm-opt, shorten.mjs, one style sheet, the public folder,
 // names that carry their content's hash, and compressed copies beside them.
 //
 //   node frontend/build.mjs --profile dev|release --out target/site
@@ -18,6 +18,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { shorten, squeezeScript } from './shorten.mjs';
 import { snip } from './snip.mjs';
 
 const NAME = 'hnp';
@@ -122,10 +123,11 @@ function optimiser() {
 }
 
 /** What wasm-opt does: fewer bytes over the wire, whatever it takes. `snip` needs the names, nothing after it does. */
-const WASM_PASSES = ['--merge-similar-functions', '-Oz', '--strip-debug', '--strip-producers', '--strip-target-features'];
+const WASM_PASSES = ['--merge-similar-functions', '-Oz', '--gufa', '-Oz', '--strip-debug', '--strip-producers', '--strip-target-features'];
 
-/** Takes out what is never called (see snip.mjs) and lets wasm-opt remove what only that had called. */
-function optimise(module, opt) {
+/** Takes out what is never called (see snip.mjs), lets wasm-opt remove what only that had called, and shortens names. */
+function optimise(folder, opt) {
+  const [module, script] = [`${NAME}_bg.wasm`, `${NAME}.js`].map((name) => path.join(folder, name));
   let snipped;
   try {
     snipped = snip(fs.readFileSync(module));
@@ -137,12 +139,20 @@ function optimise(module, opt) {
   run('cannot optimise the client', process.execPath,
     [opt.script, ...WASM_FEATURES, ...WASM_PASSES, module, '-o', `${module}.opt`],
     'read wasm-opt\'s message above; a feature that the compiler began to use belongs into WASM_FEATURES of frontend/build.mjs');
-  fs.renameSync(`${module}.opt`, module);
+  fs.rmSync(module);
+  try {
+    const short = shorten(fs.readFileSync(`${module}.opt`), fs.readFileSync(script, 'utf8'));
+    fs.writeFileSync(module, short.module);
+    fs.writeFileSync(script, squeezeScript(short.script));
+  } catch (error) {
+    fail('cannot shorten names', error.message, 'compare frontend/shorten.mjs with what this wasm-bindgen writes');
+  }
+  fs.rmSync(`${module}.opt`);
 }
 
 /** The build's own programs: when they change, their results are stale. */
 function ownPrograms() {
-  return ['build.mjs', 'snip.mjs'].map((name) => fs.readFileSync(path.join(ROOT, 'frontend', name)));
+  return ['build.mjs', 'shorten.mjs', 'snip.mjs'].map((name) => fs.readFileSync(path.join(ROOT, 'frontend', name)));
 }
 
 /** cargo, wasm-bindgen, and for a release `optimise`. Returns the folder that holds hnp.js, hnp_bg.wasm and snippets/. */
@@ -164,7 +174,7 @@ function buildClient(options) {
   run('cannot bind the client', tool.program,
     ['--target', 'web', '--no-typescript', '--out-dir', folder, '--out-name', NAME, input],
     'cargo clean -p frontend, then run this again');
-  if (opt) optimise(path.join(folder, `${NAME}_bg.wasm`), opt);
+  if (opt) optimise(folder, opt);
   fs.writeFileSync(stamp, JSON.stringify({ key }));
   return { folder, key, fresh: true };
 }

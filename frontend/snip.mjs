@@ -65,7 +65,8 @@ class Reader {
   }
 }
 
-function leb(value) {
+/** A number as WebAssembly writes it. */
+export function leb(value) {
   const bytes = [];
   let left = value;
   do {
@@ -113,7 +114,8 @@ function functionNames(section) {
   return names;
 }
 
-function sectionsOf(bytes) {
+/** The sections of a module: their ids, and a reader of each. */
+export function sectionsOf(bytes) {
   if (bytes.length < 8 || bytes.readUInt32LE(0) !== 0x6d736100) throw new Error('this is no WebAssembly module');
   const reader = new Reader(bytes, 8);
   const sections = [];
