@@ -532,7 +532,16 @@ mod tests {
 
     #[test]
     fn a_frame_that_lacks_a_field_or_has_it_in_another_form_is_read_alike_by_both_readers() {
-        let forms = [json!(null), json!(1), json!("1"), json!("log"), json!([]), json!([1]), json!(["e", "2"]), json!({})];
+        let forms = [
+            json!(null),
+            json!(1),
+            json!("1"),
+            json!("log"),
+            json!([]),
+            json!([1]),
+            json!(["e", "2"]),
+            json!({}),
+        ];
         for text in SERVER_FRAMES {
             let whole: Value = serde_json::from_str(text).unwrap();
             for field in whole.as_object().unwrap().keys() {
