@@ -38,6 +38,8 @@ pub struct Front {
     pub options: LeptosOptions,
     /// Ends everything.
     pub cancel: CancellationToken,
+    /// Where pages are rendered.
+    pub press: pages::Press,
     /// Parent of live links.
     pub tracker: TaskTracker,
 }

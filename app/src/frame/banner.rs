@@ -26,7 +26,7 @@ pub fn StaleBanner() -> impl IntoView {
     view! {
         <Show when=move || stale.get()>
             <div class="banner" data-severity="warning" data-stale="">
-                <span aria-hidden="true">"⧗"</span>
+                <span aria-hidden="true">"◷"</span>
                 <span>{text}</span>
                 <button type="button" on:click=move |_| live.retry_now()>"Retry now"</button>
             </div>

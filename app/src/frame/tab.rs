@@ -16,7 +16,7 @@ fn worst(tones: impl IntoIterator<Item = Tone>) -> Tone {
 /// A page's title with the sign of a state before it.
 fn titled(tone: Tone, stale: bool, title: &str) -> String {
     let sign = match tone {
-        _ if stale => "⧗ stale · ",
+        _ if stale => "◷ stale · ",
         Tone::Error => "✕ ",
         Tone::Warning => "▲ ",
         Tone::Unknown | Tone::Progress => "○ ",
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(worst([]), Tone::Unknown);
         assert_eq!(titled(Tone::Ok, false, "demo"), "demo · HNP");
         assert_eq!(titled(Tone::Error, false, "demo"), "✕ demo · HNP");
-        assert_eq!(titled(Tone::Error, true, ""), "⧗ stale · HNP");
+        assert_eq!(titled(Tone::Error, true, ""), "◷ stale · HNP");
         assert_eq!(icon(Tone::Ok, true), "/favicon-stale.svg");
     }
 }

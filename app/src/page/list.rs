@@ -211,7 +211,7 @@ fn StaleLine(
     view! {
         <Show when=move || line.with(Option::is_some)>
             <p class="status" data-state="stale" data-tone="stale">
-                <span class="shape" aria-hidden="true">"⧗"</span>
+                <span class="shape" aria-hidden="true">"◷"</span>
                 <span>{move || line.get()}</span>
             </p>
         </Show>

@@ -41,7 +41,7 @@ impl Tone {
             Self::Paused => "‖",
             Self::Unknown => "○",
             Self::Drift => "◇",
-            Self::Stale => "⧗",
+            Self::Stale => "◷",
             Self::Warning => "▲",
             Self::Error => "✕",
         }

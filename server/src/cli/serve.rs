@@ -185,6 +185,7 @@ pub fn open(
         options,
         cancel: house.cancel(),
         tracker: house.tracker(),
+        press: web::pages::Press::new(),
     };
     Ok((address, front))
 }

@@ -41,7 +41,9 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
             move || pages::provide(&backend),
             move || app::shell(shell_options.clone()),
         );
-        return handler(Request::from_parts(parts, Body::empty())).await.into_response();
+        let request = Request::from_parts(parts, Body::empty());
+        let render = move || async move { handler(request).await.into_response() };
+        return front.press.print(render).await;
     }
     if hashed && response.status().is_success() {
         response.headers_mut().insert(

@@ -40,6 +40,8 @@ const WRITE_BUDGET: Duration = Duration::from_secs(15);
 const FLUSH_PAUSE: Duration = Duration::from_millis(8);
 /// What "above" means.
 const FLUSH_BUSY: Duration = Duration::from_millis(4);
+/// Flushes may come this much too early before "above" begins.
+const FLUSH_BURST: Duration = Duration::from_millis(32);
 /// A round of writing that took longer had to wait for the client.
 const SLUGGISH: Duration = Duration::from_millis(100);
 /// Frames written before the socket is listened to again.
@@ -132,7 +134,8 @@ pub async fn upgrade(
             let metrics = &front.hub.metrics;
             Metrics::add(&metrics.connected, 1);
             Metrics::add(&metrics.connections, 1);
-            let work = Link::new(socket, &front).run();
+            // In a box: held by value, each layer around it would keep room for it once more.
+            let work = Box::pin(Link::new(socket, &front).run());
             front.tracker.track_future(work).await;
             front.hub.metrics.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             drop(seat);
@@ -187,6 +190,8 @@ struct Link {
     greeted: bool,
     pending: bool,
     flush_at: Instant,
+    /// When the flushes so far would have ended, had each taken [`FLUSH_BUSY`].
+    flush_debt: Instant,
     /// Held from before the first subscription, so that no topic appears unseen.
     topics: watch::Receiver<u64>,
 }
@@ -205,6 +210,7 @@ impl Link {
             greeted: false,
             pending: false,
             flush_at: now,
+            flush_debt: now,
         }
     }
 
@@ -325,7 +331,9 @@ impl Link {
             .map_err(|_| Some(Close::Slow))?
             .map_err(|_| None)?;
         let now = Instant::now();
-        let busy = now.duration_since(self.flush_at.min(now)) < FLUSH_BUSY;
+        // A debt that time pays off: one early flush, or a few, are no reason to pause.
+        self.flush_debt = self.flush_debt.max(now) + FLUSH_BUSY;
+        let busy = self.flush_debt.duration_since(now) > FLUSH_BURST;
         self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
         // More may wait than one round writes.
         self.pending = self.session.has_more();

@@ -3,18 +3,19 @@
 use app::{StatusHook, backend::Backend};
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use std::sync::Arc;
-use tokio_util::task::TaskTracker;
+use tokio::{runtime::Builder, sync::Semaphore, task::spawn_blocking};
 use tower_http::compression::CompressionLayer;
 
-use super::{Front, headers};
+use super::{Front, headers, probes::problem};
 
 /// The routes of pages and server functions.
 pub fn router(front: &Front) -> Router<Front> {
@@ -28,17 +29,71 @@ pub fn router(front: &Front) -> Router<Front> {
             move || provide(&backend),
             move || app::shell(options.clone()),
         )
-        .layer(middleware::from_fn_with_state(front.tracker.clone(), to_the_end))
+        .layer(middleware::from_fn_with_state(front.press.clone(), on_one_thread))
         .layer(CompressionLayer::new())
 }
 
-/// Writes a page to its end even if nobody waits for it any more. Dropped half way, its signals would be
-/// gone under parts that other threads are still writing, and those would panic.
-async fn to_the_end(State(tracker): State<TaskTracker>, request: Request, next: Next) -> Response {
-    match tracker.spawn(next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+/// Largest page, in bytes: a list embeds 100 rows, an object may be 3 MiB and is written twice.
+const LARGEST_PAGE: usize = 32 * 1024 * 1024;
+
+/// Pages that are rendered at the same time; further ones wait. A page is some milliseconds of one core.
+const PAGES_AT_ONCE: usize = 8;
+
+/// Where pages are rendered: each by itself on one thread, from its first to its last byte.
+///
+/// The signals of a page take locks, and know by thread whose they are. With its resources polled on
+/// other threads a page now and then waited for itself for ever; with pages taking turns on one thread
+/// they read each other's. It is also written to its end if nobody waits for it any more: dropped half
+/// way, its signals would be gone under parts that still read them.
+#[derive(Debug, Clone)]
+pub struct Press(Arc<Semaphore>);
+
+impl Press {
+    /// A press at rest.
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PAGES_AT_ONCE)))
     }
+
+    /// Renders a page.
+    pub async fn print<F>(&self, render: impl FnOnce() -> F + Send + 'static) -> Response
+    where
+        F: Future<Output = Response> + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.0).acquire_owned().await else { return failed() };
+        let whole = spawn_blocking(move || {
+            let _permit = permit;
+            // A runtime of its own ends with the page, and with it whatever the page left behind.
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            runtime.block_on(async {
+                let (parts, body) = render().await.into_parts();
+                let bytes = axum::body::to_bytes(body, LARGEST_PAGE).await?;
+                Ok::<_, anyhow::Error>(Response::from_parts(parts, Body::from(bytes)))
+            })
+        });
+        match whole.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                tracing::error!(error = %format!("{error:#}"), "a page could not be written");
+                failed()
+            }
+            Err(_) => failed(),
+        }
+    }
+}
+
+impl Default for Press {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn failed() -> Response {
+    let detail = "the page could not be written; the log says why";
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "page_failed", detail)
+}
+
+async fn on_one_thread(State(press): State<Press>, request: Request, next: Next) -> Response {
+    press.print(move || next.run(request)).await
 }
 
 /// What a page finds in its context.
