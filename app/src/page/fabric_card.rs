@@ -53,7 +53,11 @@ pub fn FabricCard(
             .into_any()
     };
     let since = move || {
-        state.get().map(|state| view! { <span class="muted small">" for "<Age at=Signal::stored(state.since) now/></span> })
+        state.get().map(|state| {
+            // "for now" would be a promise.
+            let word = move || if now.get() - state.since < 1_000 { " since " } else { " for " };
+            view! { <span class="muted small">{word}<Age at=Signal::stored(state.since) now/></span> }
+        })
     };
     let readiness = Memo::new(move |_| known.with(|known| known.readiness.clone()));
     let watches = view! { <Watches fabric=fabric.clone() known/> }.into_any();
