@@ -128,6 +128,10 @@ async fn an_object_that_does_not_read_is_shown_as_unreadable_and_stops_nothing()
         object["metadata"] = json!({"name": name, "namespace": "default"});
         house.cluster.apply(object).unwrap();
     }
+    let long = "x".repeat(1 << 20);
+    let huge = json!({"apiVersion": "wiring.githedgehog.com/v1beta1", "kind": "Switch",
+        "metadata": {"name": "huge", "namespace": "default", "annotations": {"note": long}}, "spec": {"role": "spine"}});
+    house.cluster.apply(huge).unwrap();
     house.touch("leaf-01", "still followed");
     until_true("the change after them", || {
         house.engine.full(Kind::Switch, "default/leaf-01").unwrap()["spec"]["description"]
@@ -147,6 +151,8 @@ async fn an_object_that_does_not_read_is_shown_as_unreadable_and_stops_nothing()
                 .clone()
         })
     };
+    let kept = house.engine.full(Kind::Switch, "default/huge").unwrap();
+    assert_eq!(kept["metadata"]["annotations"]["note"].as_str().map(str::len), Some(1 << 20));
     assert!(reason("odd-type").is_some());
     until_true("the count of unreadable ones", || {
         house.engine.count(Kind::Switch).unwrap().unreadable >= 1
