@@ -244,7 +244,7 @@ impl Link {
                 if token.is_some() {
                     self.token = token;
                 }
-                let mut outputs = vec![Output::Send(ClientFrame::Pong { ts })];
+                let mut outputs = vec![Output::Send(ClientFrame::Pong { ts, seen: Vec::new() })];
                 match n.filter(|n| n + 1 != self.next_n) {
                     Some(n) => outputs.extend(self.swallowed(n)),
                     None => outputs.extend(self.compare(&heads)),
@@ -252,7 +252,7 @@ impl Link {
                 outputs.extend(self.ping(now));
                 outputs
             }
-            ServerFrame::Pong { n } => {
+            ServerFrame::Pong { n, .. } => {
                 if n == self.ping_n {
                     self.rtt_ms = self.ping_sent.take().map(|sent| now.saturating_sub(sent));
                 }

@@ -38,7 +38,7 @@ fn connection(tag: &str, frame: &mut Taken) -> Result<ServerFrame, Unreadable> {
             token: frame.field("token")?,
             n: frame.field("n")?,
         },
-        "pong" => ServerFrame::Pong { n: frame.field("n")? },
+        "pong" => ServerFrame::Pong { n: frame.field("n")?, at: frame.field("at")? },
         "err" => ServerFrame::Err {
             topic: frame.field("topic")?,
             code: frame.field("code")?,

@@ -127,7 +127,7 @@ impl Session {
             ClientFrame::Sub { topics } => return self.follow_all(topics),
             ClientFrame::Unsub { topics } => topics.iter().for_each(|topic| self.unfollow(topic)),
             ClientFrame::Pong { .. } => {}
-            ClientFrame::Ping { n } => self.say(&ServerFrame::Pong { n }),
+            ClientFrame::Ping { n } => self.say(&ServerFrame::Pong { n, at: None }),
             ClientFrame::Resync { topic } => self.resync(&topic),
             ClientFrame::Need { topic, key } => self.need(&topic, &key),
         }

@@ -155,7 +155,7 @@ fn waking_up_asks_at_once_and_waits_a_second() {
     assert!(matches!(outputs[..], [Output::Send(ClientFrame::Ping { .. })]));
     assert_eq!(link.deadline(), Some(6000));
     let n = link.ping_n;
-    link.step(5012, 0, frame(ServerFrame::Pong { n }));
+    link.step(5012, 0, frame(ServerFrame::Pong { n, at: None }));
     assert_eq!(link.status(5012).rtt_ms, Some(12));
     assert_eq!(link.deadline(), Some(5012 + SILENCE_MS));
 }
