@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use agent::{agent_changes, agent_state_changes, counts_for_agent};
+pub use agent::{agent_changes, agent_state, agent_state_changes, counts_for_agent};
 pub use patch::{apply_merge_patch, merge_patch};
 
 /// One field that changed.

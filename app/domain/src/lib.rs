@@ -8,6 +8,7 @@ pub mod diff;
 pub mod door;
 pub mod feed;
 pub mod hex;
+pub mod history;
 pub mod kind;
 pub mod lean;
 pub mod log;

@@ -57,6 +57,14 @@ const COUNTS: &[&str] = &[
     "/status/state/nos/serialNumber",
     "/status/state/firmware",
     "/status/state/roce",
+    // What a gateway's agent says beyond that.
+    "/spec/agentVersion",
+    "/status/agentVersion",
+    "/status/state/dataplane/version",
+    "/status/state/frr/lastAppliedGen",
+    "/status/state/bgp/vrfs/*/neighbors/*/enabled",
+    "/status/state/bgp/vrfs/*/neighbors/*/sessionState",
+    "/status/state/bgp/vrfs/*/neighbors/*/lastResetReason",
 ];
 
 /// Whether a change at a JSON pointer of an Agent is one of state.
@@ -72,6 +80,45 @@ pub fn counts_for_agent(pointer: &str) -> bool {
             }
         }
     })
+}
+
+/// Of an Agent, what counts as its state, and besides who it is: `apiVersion`, `kind`, `metadata`.
+/// What is above a place that counts is kept as far as it is there: an interface without a state is
+/// still an interface.
+pub fn agent_state(agent: &Value) -> Value {
+    let who = ["apiVersion", "kind", "metadata"];
+    let places = COUNTS.iter().filter_map(|place| place.strip_prefix('/')).chain(who);
+    cut_to(agent, &places.collect::<Vec<_>>())
+}
+
+/// A value cut to some places, each the rest of a way from here.
+fn cut_to(value: &Value, places: &[&str]) -> Value {
+    let inside = |name: &str, child: &Value| {
+        let mut rest = Vec::new();
+        for place in places {
+            let (step, further) = place.split_once('/').unwrap_or((place, ""));
+            if step != "*" && step != name {
+                continue;
+            }
+            if further.is_empty() {
+                return Some(child.clone());
+            }
+            rest.push(further);
+        }
+        (!rest.is_empty()).then(|| cut_to(child, &rest))
+    };
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter_map(|(name, child)| Some((name.clone(), inside(name, child)?)))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .filter_map(|(place, item)| inside(&place.to_string(), item))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
 }
 
 /// Of the changes of an Agent, those of state.
