@@ -278,6 +278,7 @@ mod tests {
                 changes: Vec::new(),
                 truncated: 0,
                 after_gap: false,
+                after_downtime: false,
             },
         })
     }

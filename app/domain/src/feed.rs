@@ -24,9 +24,22 @@ pub enum EventType {
     /// The watch of a kind changed its state.
     #[serde(rename = "hnp.watch.state")]
     Watch,
+    /// Something about the telling itself, for example that nobody recorded for a while.
+    #[serde(rename = "hnp.notice")]
+    Notice,
 }
 
 impl EventType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Created,
+        Self::Updated,
+        Self::Deleted,
+        Self::Connectivity,
+        Self::Watch,
+        Self::Notice,
+    ];
+
     /// The verb in a sentence: "switch leaf-01 *updated*".
     pub const fn verb(self) -> &'static str {
         match self {
@@ -35,7 +48,25 @@ impl EventType {
             Self::Deleted => "deleted",
             Self::Connectivity => "connectivity",
             Self::Watch => "watch",
+            Self::Notice => "notice",
         }
+    }
+
+    /// The name in an envelope, `hnp.…`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "hnp.resource.created",
+            Self::Updated => "hnp.resource.updated",
+            Self::Deleted => "hnp.resource.deleted",
+            Self::Connectivity => "hnp.fabric.connectivity",
+            Self::Watch => "hnp.watch.state",
+            Self::Notice => "hnp.notice",
+        }
+    }
+
+    /// The type with such a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -82,6 +113,9 @@ pub struct EventData {
     /// Whether it was found by comparing lists after an interruption, not seen as it happened.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_gap: bool,
+    /// Whether it was found by comparing with what was recorded before a time in which nobody looked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_downtime: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -118,6 +152,20 @@ impl<E: Clone> FeedLog<E> {
     /// An empty feed that keeps up to `most` events.
     pub fn new(most: usize) -> Self {
         Self { entries: VecDeque::new(), next: 1, most }
+    }
+
+    /// A feed that goes on where another stopped: its newest events, oldest first, and the position that
+    /// the next one will have.
+    pub fn resumed(most: usize, next: u64, entries: Vec<(u64, E)>) -> Self {
+        let skip = entries.len().saturating_sub(most);
+        let entries: VecDeque<_> = entries.into_iter().skip(skip).collect();
+        let known = entries.back().map_or(0, |(position, _)| *position);
+        Self { entries, next: next.max(known + 1).max(1), most }
+    }
+
+    /// Leaves positions out, so that the next event has this one at least.
+    pub fn skip_to(&mut self, next: u64) {
+        self.next = self.next.max(next);
     }
 
     /// Position that the next event will have.
@@ -178,6 +226,26 @@ mod tests {
         assert_eq!(feed.since(2), Since { gap: None, events: vec![(3, 3), (4, 4), (5, 5)] });
         assert_eq!(feed.since(5), Since { gap: None, events: vec![] });
         assert_eq!(feed.newest(2), vec![(4, 4), (5, 5)]);
+    }
+
+    #[test]
+    fn a_resumed_feed_goes_on_and_never_gives_a_position_twice() {
+        let mut feed = FeedLog::resumed(2, 3, vec![(1, 'a'), (2, 'b'), (7, 'c')]);
+        assert_eq!(feed.next_position(), 8, "what is held counts more than what was said");
+        assert_eq!(feed.since(0), Since { gap: Some((1, 1)), events: vec![(2, 'b'), (7, 'c')] });
+        feed.skip_to(20);
+        feed.skip_to(10);
+        assert_eq!(feed.push('d'), 20);
+        assert_eq!(feed.since(7), Since { gap: None, events: vec![(20, 'd')] });
+    }
+
+    #[test]
+    fn types_have_one_name_each() {
+        for kind in EventType::ALL {
+            assert_eq!(EventType::from_name(kind.name()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert_eq!(EventType::from_name("hnp.other"), None);
     }
 
     #[test]

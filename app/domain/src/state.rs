@@ -168,6 +168,50 @@ pub struct SwitchReadiness {
     pub since: Option<i64>,
 }
 
+/// Whether what is observed of a fabric is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// Not known yet.
+    Starting,
+    /// Here.
+    Here,
+    /// By another process on the same database.
+    Elsewhere,
+    /// The database does not take it: what happens meanwhile is told, but kept in memory only.
+    Failing,
+    /// There is no database.
+    Off,
+}
+
+impl Recording {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Here => "recorded",
+            Self::Elsewhere => "recorded elsewhere",
+            Self::Failing => "not recorded",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Value of the key `records` in a state topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordState {
+    /// The word.
+    pub state: Recording,
+    /// Since when, Unix milliseconds.
+    pub since: i64,
+    /// Why it is not recorded and what to do, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Events and changes that were seen and could not be recorded, since the process started.
+    #[serde(default)]
+    pub unrecorded: u64,
+}
+
 /// How grave an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

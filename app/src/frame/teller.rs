@@ -93,6 +93,7 @@ mod tests {
                 changes: Vec::new(),
                 truncated: 0,
                 after_gap: false,
+                after_downtime: false,
             },
         }
     }

@@ -31,10 +31,29 @@ pub struct Entry {
     pub text: Arc<str>,
 }
 
+impl Entry {
+    /// From its text; none if that is no event.
+    fn read(text: Arc<str>) -> Option<Self> {
+        let event = serde_json::from_str(&text).ok()?;
+        Some(Self { event: Arc::new(event), text })
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     log: FeedLog<Entry>,
     readers: BTreeMap<ReaderId, (Arc<Mailbox>, Sub)>,
+}
+
+impl Inner {
+    fn append(&mut self, entry: Entry) -> u64 {
+        let text = Arc::clone(&entry.text);
+        let position = self.log.push(entry);
+        for (mailbox, sub) in self.readers.values() {
+            mailbox.post_event(*sub, position, &text);
+        }
+        position
+    }
 }
 
 /// See the module.
@@ -64,20 +83,49 @@ impl FeedTopic {
         }
     }
 
+    /// A feed that goes on: its newest events, oldest first, and the position that the next will have.
+    pub fn resumed(epoch: Arc<str>, next: u64, events: Vec<(u64, Arc<str>)>) -> Self {
+        let entries = events
+            .into_iter()
+            .filter_map(|(position, text)| Some((position, Entry::read(text)?)))
+            .collect();
+        let log = FeedLog::resumed(MOST_EVENTS, next, entries);
+        Self { epoch, inner: Mutex::new(Inner { log, readers: BTreeMap::new() }) }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends the event that `make` makes for its position, and posts it.
-    pub fn push(&self, make: impl FnOnce(u64) -> Event) {
+    /// Appends the event that `make` makes for its position, and posts it. Returns both.
+    pub fn push(&self, make: impl FnOnce(u64) -> Event) -> Option<(u64, Arc<str>)> {
         let mut inner = self.inner();
         let event = make(inner.log.next_position());
-        let Ok(text) = serde_json::to_string(&event) else { return };
-        let text: Arc<str> = text.into();
-        let position = inner.log.push(Entry { event: Arc::new(event), text: Arc::clone(&text) });
-        for (mailbox, sub) in inner.readers.values() {
-            mailbox.post_event(*sub, position, &text);
+        let text: Arc<str> = serde_json::to_string(&event).ok()?.into();
+        let position = inner.append(Entry { event: Arc::new(event), text: Arc::clone(&text) });
+        Some((position, text))
+    }
+
+    /// Takes over an event that another process appended. Older ones than what is held are dropped.
+    pub fn take_over(&self, position: u64, text: Arc<str>) {
+        let mut inner = self.inner();
+        if position < inner.log.next_position() {
+            return;
         }
+        if let Some(entry) = Entry::read(text) {
+            inner.log.skip_to(position);
+            inner.append(entry);
+        }
+    }
+
+    /// Leaves positions out, so that the next event has this one at least.
+    pub fn skip_to(&self, next: u64) {
+        self.inner().log.skip_to(next);
+    }
+
+    /// Position of the newest event; 0 before the first.
+    pub fn head(&self) -> u64 {
+        self.inner().log.head()
     }
 
     /// Subscribes a reader and tells it what it missed.
