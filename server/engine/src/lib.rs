@@ -12,3 +12,4 @@ pub mod fabric;
 pub mod hub;
 pub mod keeper;
 pub mod metrics;
+pub mod store;

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 #[cfg(test)]
 mod contract;
+mod pack;
 pub mod sqlite;
 
 /// Why a store did not do what was asked.
@@ -258,6 +259,8 @@ pub struct Known {
     pub changed_ms: Option<i64>,
     /// Whether the kind was being observed at that moment; if not, what is here may be out of date.
     pub observed: bool,
+    /// Whether what was known at that moment is no longer kept. Then nothing else is said here.
+    pub forgotten: bool,
 }
 
 /// How long and how much is kept.

@@ -1,0 +1,1 @@
+//! Any moment of any history equals a model that keeps every state.
