@@ -17,8 +17,9 @@ use domain::{
     topic::Topic as TopicName,
     wire::{
         Cursor, Item, Want,
+        journey::Journey,
         ledger::{Delta, Held, Phase},
-        link::{Input, Status},
+        link::{Input, Status, Tally},
     },
 };
 use leptos::prelude::*;
@@ -28,7 +29,9 @@ mod browser;
 mod driver;
 mod frame;
 mod news;
+mod request;
 mod shared;
+mod socket;
 mod store;
 
 use shared::Shared;
@@ -78,6 +81,17 @@ impl Live {
     /// `None` while none came, or where the clocks of server and browser do not agree.
     pub fn pixel_ms(self) -> Signal<Option<u64>> {
         self.shared().pixel.read_only().into()
+    }
+
+    /// The slowest journey of a change to the screen in the last hour; untracked.
+    pub fn slowest(self, now: i64) -> Option<Journey> {
+        let now = u64::try_from(now).unwrap_or_default();
+        self.shared().with(|store| store.slowest(now))
+    }
+
+    /// What the link saw of a fabric; untracked.
+    pub fn tally(self, fabric: &str) -> Tally {
+        self.shared().with(|store| store.tally(fabric))
     }
 
     /// What the server last refused, as a sentence; `None` while it refused nothing.

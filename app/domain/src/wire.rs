@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 
+pub mod journey;
 pub mod labels;
 pub mod ledger;
 pub mod link;
 mod read;
+pub mod sse;
 
 /// The version of the protocol that these types speak.
 pub const PROTOCOL: u32 = 1;

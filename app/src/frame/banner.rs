@@ -36,7 +36,7 @@ pub fn StaleBanner() -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use domain::wire::link::LinkState;
+    use domain::wire::link::{LinkState, Transport};
 
     use super::*;
 
@@ -44,6 +44,8 @@ mod tests {
     fn a_stale_page_says_since_when_and_what_happens_next() {
         let mut status = Status {
             state: LinkState::Waiting { retry_at: 1_795_477_410_000 },
+            transport: Transport::WebSocket,
+            better_at: None,
             rtt_ms: None,
             stale_since: Some(1_795_477_405_000),
             resumes: 1,

@@ -6,7 +6,8 @@ use domain::{
     object::Form,
     wire::{
         Close,
-        link::{LinkState, Status},
+        journey::Journey,
+        link::{LinkState, Status, Tally, Transport},
     },
 };
 use leptos::prelude::*;
@@ -41,34 +42,66 @@ pub(super) fn face(status: Option<&Status>, now: i64) -> Face {
         return face("connecting", Tone::Progress, "connecting".into());
     };
     match status.state {
-        LinkState::Live { .. } => {
-            let text =
-                status.rtt_ms.map_or_else(|| "live".to_owned(), |ms| format!("live · {ms} ms"));
-            face("live", Tone::Ok, text)
-        }
+        LinkState::Live { .. } => match by(status.transport) {
+            None => {
+                let text =
+                    status.rtt_ms.map_or_else(|| "live".to_owned(), |ms| format!("live · {ms} ms"));
+                face("live", Tone::Ok, text)
+            }
+            Some(way) => face("degraded", Tone::Warning, format!("degraded · {way}")),
+        },
         LinkState::Waiting { retry_at } => {
             face("reconnecting", Tone::Warning, waiting(retry_at, now))
         }
-        LinkState::Idle | LinkState::Dialing { .. } | LinkState::Greeting { .. }
-            if status.last_frame.is_none() =>
-        {
-            face("connecting", Tone::Progress, "connecting".into())
-        }
-        LinkState::Idle | LinkState::Dialing { .. } | LinkState::Greeting { .. } => {
-            face("reconnecting", Tone::Warning, "reconnecting".into())
-        }
         LinkState::Offline | LinkState::Ended(_) => face("offline", Tone::Error, "offline".into()),
+        _ if status.last_frame.is_none() => face("connecting", Tone::Progress, "connecting".into()),
+        _ => face("reconnecting", Tone::Warning, "reconnecting".into()),
+    }
+}
+
+/// The word for a way that is not the best one.
+fn by(transport: Transport) -> Option<&'static str> {
+    match transport {
+        Transport::WebSocket => None,
+        Transport::Sse => Some("SSE"),
+        Transport::LongPoll | Transport::Poll => Some("polling"),
     }
 }
 
 fn waiting(retry_at: u64, now: i64) -> String {
-    let at = i64::try_from(retry_at).unwrap_or(i64::MAX);
-    format!("reconnecting in {} s", seconds_until(at, now))
+    format!("reconnecting in {} s", seconds_until(ms(retry_at), now))
+}
+
+fn ms(at: u64) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
+}
+
+/// Why the link is worse than it could be and what to do, if there is something to say.
+fn why(status: &Status, now: i64) -> Option<String> {
+    match (status.state, by(status.transport)) {
+        (LinkState::Live { .. }, Some(_)) => {
+            let changes = match status.transport {
+                Transport::Poll => "Changes are asked for every 5 s",
+                Transport::LongPoll => "Changes are asked for one request at a time",
+                Transport::WebSocket | Transport::Sse => "Changes come as a stream over HTTP",
+            };
+            let next = status.better_at.map_or_else(
+                || "being tried right now".to_owned(),
+                |at| format!("tried again in {} s", seconds_until(ms(at), now)),
+            );
+            Some(format!(
+                "Something between this browser and the server does not let WebSockets through. \
+                 {changes}; nothing is lost by that. The WebSocket is {next}."
+            ))
+        }
+        (state, _) => why_not(state),
+    }
 }
 
 /// Why the link is not live and what to do, if there is something to say.
-pub(super) fn why(state: LinkState) -> Option<String> {
+fn why_not(state: LinkState) -> Option<String> {
     let known = [
+        Close::SessionExpired,
         Close::BadFrames,
         Close::LoggedOut,
         Close::TooManyConnections,
@@ -80,6 +113,9 @@ pub(super) fn why(state: LinkState) -> Option<String> {
         LinkState::Offline => Some("The browser says that there is no network.".to_owned()),
         LinkState::Ended(code) => {
             Some(match known.into_iter().find(|close| close.code() == code) {
+                Some(Close::SessionExpired) => {
+                    "Your session has ended. Reload the page to sign in.".to_owned()
+                }
                 Some(Close::LoggedOut) => {
                     "You are signed out. Reload the page to sign in.".to_owned()
                 }
@@ -107,9 +143,12 @@ pub fn Pill() -> impl IntoView {
     let live = Live::expect();
     let (status, now) = (live.status(), live.now());
     let face = Memo::new(move |_| face(status.get().as_ref(), now.get().unwrap_or_default()));
+    let transport = Memo::new(move |_| {
+        status.get().map_or(Transport::WebSocket, |status| status.transport).word()
+    });
     view! {
-        <button type="button" class="pill" popovertarget="connection" data-transport="ws"
-            data-live=move || face.get().state aria-label=move || format!("Connection: {}", face.get().text)>
+        <button type="button" class="pill" popovertarget="connection"
+            data-transport=move || transport.get() data-live=move || face.get().state aria-label=move || format!("Connection: {}", face.get().text)>
             <span class="shape" aria-hidden="true">{move || face.get().tone.shape()}</span>
             <span>{move || face.get().text}</span>
         </button>
@@ -121,26 +160,20 @@ pub fn Pill() -> impl IntoView {
 pub fn PillPopover() -> impl IntoView {
     let live = Live::expect();
     let (status, now) = (live.status(), live.now());
+    let time = move || now.get().unwrap_or_default();
     let facts = Signal::derive(move || {
-        status
-            .get()
-            .map(|status| link_facts(&status, live.pixel_ms().get(), now.get().unwrap_or_default()))
-            .unwrap_or_default()
+        let of = |status: Status| {
+            link_facts(&status, live.pixel_ms().get(), live.slowest(time()), time())
+        };
+        status.get().map(of).unwrap_or_default()
     });
-    let reason = move || status.get().and_then(|status| why(status.state));
-    let may_retry = move || {
-        status.get().is_some_and(|status| {
-            matches!(
-                status.state,
-                LinkState::Waiting { .. } | LinkState::Offline | LinkState::Ended(_)
-            )
-        })
-    };
+    let reason = move || status.get().and_then(|status| why(&status, time()));
+    let may_retry = Memo::new(move |_| status.get().is_some_and(|status| may_retry(&status)));
     view! {
         <div class="pop" id="connection" popover="auto" role="dialog" aria-label="Connection">
             <h2>"Connection"</h2>
             {move || reason().map(|reason| view! { <p class="reason">{reason}</p> })}
-            <Show when=may_retry>
+            <Show when=move || may_retry.get()>
                 <p><button type="button" on:click=move |_| live.retry_now()>"Retry now"</button></p>
             </Show>
             <Facts facts/>
@@ -152,17 +185,46 @@ pub fn PillPopover() -> impl IntoView {
     }
 }
 
-fn link_facts(status: &Status, pixel_ms: Option<u64>, now: i64) -> Vec<Fact> {
-    let ms = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+/// Whether a person may try at once what is tried later.
+fn may_retry(status: &Status) -> bool {
+    match status.state {
+        LinkState::Waiting { .. } | LinkState::Offline | LinkState::Ended(_) => true,
+        LinkState::Live { .. } => status.better_at.is_some(),
+        _ => false,
+    }
+}
+
+fn link_facts(
+    status: &Status,
+    pixel_ms: Option<u64>,
+    slowest: Option<Journey>,
+    now: i64,
+) -> Vec<Fact> {
     let mut facts = vec![Fact::text("Link", Form::Text, face(Some(status), now).text)];
     facts.extend(status.stale_since.map(|at| Fact::text("Stale since", Form::Text, clock(ms(at)))));
     facts
         .extend(status.last_frame.map(|at| Fact::text("Last word", Form::Text, ago(now - ms(at)))));
     facts.extend(pixel_ms.map(|ms| Fact::text("Event to screen", Form::Text, format!("{ms} ms"))));
+    facts.extend(
+        slowest.map(|journey| Fact::text("Slowest of the last hour", Form::Text, steps(journey))),
+    );
     facts.push(Fact::text("Changes", Form::Number, status.changes.to_string()));
     facts.push(Fact::text("Resumes", Form::Number, status.resumes.to_string()));
     facts.push(Fact::text("Lost", Form::Number, status.lost.to_string()));
     facts
+}
+
+/// Where the time of a change went.
+fn steps(journey: Journey) -> String {
+    let Journey { hub, line, network, paint } = journey;
+    let total = journey.total();
+    format!("{total} ms: {hub} watch to hub, {line} hub to line, {network} network, {paint} paint")
+}
+
+/// What the link saw of a fabric.
+fn seen(tally: Tally) -> String {
+    let lag = tally.lag_ms.map_or_else(|| "not measured".to_owned(), |ms| format!("{ms} ms"));
+    format!("lag {lag} · resumes {} · lost {}", tally.resumes, tally.lost)
 }
 
 #[component]
@@ -176,10 +238,15 @@ fn FabricRows() -> impl IntoView {
     };
     let row = move |id: domain::topic::FabricId| {
         let (known, name) = (fabrics.watch(id.clone()), id.to_string());
+        let tally = {
+            let id = id.clone();
+            move || live.now().get().map(|_| seen(live.tally(id.as_str())))
+        };
         view! {
             <li class="pop-link">
                 <span class="mono">{name}</span>
                 <span class="muted small">{move || last(&id)}</span>
+                <span class="muted small">{tally}</span>
                 <StatusWord tone=Signal::derive(move || tone(&known.get())) word=Signal::derive(move || word(&known.get()))/>
             </li>
         }
@@ -209,6 +276,8 @@ mod tests {
     fn status(state: LinkState, last_frame: Option<u64>) -> Status {
         Status {
             state,
+            transport: Transport::WebSocket,
+            better_at: None,
             rtt_ms: Some(12),
             stale_since: None,
             resumes: 0,
@@ -246,10 +315,43 @@ mod tests {
     }
 
     #[test]
+    fn a_way_that_is_not_the_best_is_degraded_and_says_why_and_what_comes_next() {
+        let live = LinkState::Live { since: 1, silent_after: 2 };
+        for (transport, text) in [
+            (Transport::Sse, "degraded · SSE"),
+            (Transport::LongPoll, "degraded · polling"),
+            (Transport::Poll, "degraded · polling"),
+        ] {
+            let status = Status { transport, better_at: Some(52_000), ..status(live, Some(1)) };
+            let shown = face(Some(&status), 10_000);
+            assert_eq!((shown.state, shown.text.as_str()), ("degraded", text));
+            assert_eq!(shown.tone, Tone::Warning);
+            assert!(why(&status, 10_000).unwrap().ends_with("is tried again in 42 s."));
+            assert!(may_retry(&status));
+        }
+        assert_eq!(why(&status(live, Some(1)), 10_000), None);
+        assert!(!may_retry(&status(live, Some(1))));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_a_number() {
+        let tally = Tally { resumes: 2, lost: 1, lag_ms: None };
+        assert_eq!(seen(tally), "lag not measured · resumes 2 · lost 1");
+        assert_eq!(seen(Tally { lag_ms: Some(12), ..tally }), "lag 12 ms · resumes 2 · lost 1");
+    }
+
+    #[test]
+    fn the_slowest_change_says_where_its_time_went() {
+        let journey = Journey { hub: 1, line: 20, network: 300, paint: 16 };
+        assert_eq!(steps(journey), "337 ms: 1 watch to hub, 20 hub to line, 300 network, 16 paint");
+    }
+
+    #[test]
     fn only_a_live_link_is_green() {
         for state in [
             LinkState::Idle,
             LinkState::Dialing { give_up: 1 },
+            LinkState::Asking { give_up: 1 },
             LinkState::Waiting { retry_at: 1 },
             LinkState::Offline,
             LinkState::Ended(1),
@@ -260,6 +362,8 @@ mod tests {
 
     #[test]
     fn an_ended_link_says_why_and_what_to_do() {
+        let why = |state| why(&status(state, None), 0);
+        assert!(why(LinkState::Ended(4401)).unwrap().contains("sign in"));
         assert!(why(LinkState::Ended(4503)).unwrap().contains("sign in"));
         assert!(why(LinkState::Ended(4504)).unwrap().contains("Close other tabs"));
         assert!(why(LinkState::Ended(4509)).unwrap().contains("Reload"));

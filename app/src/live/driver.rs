@@ -1,19 +1,22 @@
-//! Moves frames between a WebSocket and the link, with one timer for its deadlines. Decides nothing.
+//! Moves frames between lines and the link, with one timer for its deadlines. Decides nothing.
 //!
 //! Called from an effect only, so on the server it stays asleep.
 //!
-//! Invariant: one socket at most; a socket that closed is dropped before the link is told.
+//! Invariant: a line that the link hung up is dropped, which closes it; one that ended is dropped before the
+//! link is told.
 
 use std::{
     future::{pending, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use domain::wire::{ClientFrame, SUBPROTOCOL, ServerFrame, link::Input};
-use futures::{FutureExt, Sink, SinkExt, StreamExt, pin_mut, select_biased};
-use gloo_net::websocket::{Message, State, WebSocketError, futures::WebSocket};
+use domain::wire::{
+    ClientFrame,
+    link::{How, Input, Line, Session},
+};
+use futures::{FutureExt, Stream, pin_mut, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::window;
 use wasm_bindgen_futures::spawn_local;
@@ -21,16 +24,19 @@ use wasm_bindgen_futures::spawn_local;
 use super::{
     browser,
     frame::{jitter, now},
+    request,
     shared::Shared,
+    socket::Socket,
     store::{Order, Store},
 };
 
-/// Where the link is served, on the page's own host.
-const PATH: &str = "/api/v1/live";
 /// Close code of a connection that ended without one (RFC 6455, 7.1.5).
-const NO_CODE: u16 = 1006;
+pub(super) const NO_CODE: u16 = 1006;
 /// Frames taken in one go before timers and orders get their turn.
 const IN_ONE_GO: usize = 256;
+
+/// What a request says until it ends. Dropping it ends it.
+pub(super) type Answers = Pin<Box<dyn Stream<Item = Input>>>;
 
 /// Wakes the link of this page, once.
 pub(super) fn start(shared: &Arc<Shared>) {
@@ -41,66 +47,26 @@ pub(super) fn start(shared: &Arc<Shared>) {
 }
 
 async fn run(shared: Arc<Shared>) {
-    let mut socket = None;
+    let mut lines = Lines::default();
     let begin = if window().navigator().on_line() { Input::Start } else { Input::Offline };
     shared.step(now(), jitter(), begin);
     loop {
-        perform_all(&shared, &mut socket).await;
+        lines.perform_all(&shared).await;
         browser::schedule_flush(&shared);
-        let Some(input) = next(&shared, &mut socket).await else { continue };
-        take(&shared, &mut socket, input);
+        let Some(input) = next(&shared, &mut lines).await else { continue };
+        lines.take(&shared, input);
         for _ in 0..IN_ONE_GO {
-            let Some(input) = socket.as_mut().and_then(|socket| socket.next().now_or_never())
-            else {
+            let Some(input) = poll_fn(|context| lines.poll_next(context)).now_or_never() else {
                 break;
             };
-            take(&shared, &mut socket, input);
-        }
-    }
-}
-
-fn take(shared: &Shared, socket: &mut Option<Socket>, input: Input) {
-    if matches!(input, Input::Closed(_)) {
-        *socket = None;
-    }
-    shared.step(now(), jitter(), input);
-}
-
-/// Performs what the link ordered, and what it orders because of that.
-async fn perform_all(shared: &Shared, socket: &mut Option<Socket>) {
-    loop {
-        let orders = shared.with(Store::orders);
-        if orders.is_empty() {
-            return;
-        }
-        for order in orders {
-            match order {
-                Order::HangUp => *socket = None,
-                Order::Dial => {
-                    *socket = Socket::open();
-                    if socket.is_none() {
-                        shared.step(now(), jitter(), Input::Closed(NO_CODE));
-                    }
-                }
-                Order::Send(frame) => {
-                    if let Some(socket) = socket.as_mut() {
-                        socket.send(&frame).await;
-                    }
-                }
-            }
+            lines.take(&shared, input);
         }
     }
 }
 
 /// Waits for what happens next; none if there are orders to perform.
-async fn next(shared: &Shared, socket: &mut Option<Socket>) -> Option<Input> {
-    let heard = async {
-        match socket.as_mut() {
-            Some(socket) => socket.next().await,
-            None => pending().await,
-        }
-    }
-    .fuse();
+async fn next(shared: &Shared, lines: &mut Lines) -> Option<Input> {
+    let heard = poll_fn(|context| lines.poll_next(context)).fuse();
     let due = async {
         match shared.with(|store| store.deadline()) {
             Some(at) => {
@@ -124,52 +90,89 @@ async fn next(shared: &Shared, socket: &mut Option<Socket>) -> Option<Input> {
     }
 }
 
-/// The browser's socket. Dropping it closes it without waiting.
-struct Socket {
-    inner: WebSocket,
-    opened: bool,
+enum Wire {
+    Socket(Box<Socket>),
+    Request(Answers),
 }
 
-impl Socket {
-    /// Begins to connect; none if the browser refuses at once.
-    fn open() -> Option<Self> {
-        let location = window().location();
-        let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
-        let url = format!("{scheme}://{}{PATH}", location.host().ok()?);
-        let inner = WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok()?;
-        Some(Self { inner, opened: false })
-    }
+/// The lines that are open, and the question for the session.
+#[derive(Default)]
+struct Lines {
+    open: Vec<(Line, Wire)>,
+    session: Option<Answers>,
+}
 
-    /// What the socket says next.
-    ///
-    /// # Cancel safety
-    /// A message is taken only in the poll that returns it.
-    async fn next(&mut self) -> Input {
-        if !self.opened {
-            // Ready also when connecting failed: then the close event follows below.
-            let _ = poll_fn(|context| Pin::new(&mut self.inner).poll_ready(context)).await;
-            self.opened = true;
-            if matches!(self.inner.state(), State::Open) {
-                return Input::Opened;
+impl Lines {
+    /// Performs what the link ordered, and what it orders because of that.
+    async fn perform_all(&mut self, shared: &Shared) {
+        loop {
+            let orders = shared.with(Store::orders);
+            if orders.is_empty() {
+                return;
+            }
+            for order in orders {
+                match order {
+                    Order::HangUp(line) => self.close(line),
+                    Order::Dial(line, how) => self.dial(shared, line, how),
+                    Order::Send(line, frame) => self.send(line, &frame).await,
+                    Order::AskSession => self.session = Some(request::session()),
+                }
             }
         }
-        loop {
-            return match self.inner.next().await {
-                Some(Ok(Message::Text(text))) => ServerFrame::read(&text)
-                    .map_or(Input::Garbage, |frame| Input::Frame(Box::new(frame))),
-                Some(Ok(Message::Bytes(_))) => Input::Garbage,
-                Some(Err(WebSocketError::ConnectionClose(event))) => Input::Closed(event.code),
-                // An error is always followed by a close, which has the code.
-                Some(Err(_)) => continue,
-                None => Input::Closed(NO_CODE),
-            };
+    }
+
+    fn dial(&mut self, shared: &Shared, line: Line, how: How) {
+        let wire = match how {
+            How::WebSocket => Socket::open(line).map(|socket| Wire::Socket(Box::new(socket))),
+            How::Sse(hello) => Some(Wire::Request(request::stream(line, *hello))),
+            How::Poll { wait_s, hello } => Some(Wire::Request(request::poll(line, wait_s, *hello))),
+        };
+        match wire {
+            Some(wire) => self.open.push((line, wire)),
+            None => shared.step(now(), jitter(), Input::Closed(line, NO_CODE)),
         }
     }
 
-    /// Sends a frame; a failure shows as a close.
-    async fn send(&mut self, frame: &ClientFrame) {
-        if let Ok(text) = serde_json::to_string(frame) {
-            let _ = self.inner.send(Message::Text(text)).await;
+    fn close(&mut self, line: Line) {
+        self.open.retain(|(other, _)| *other != line);
+    }
+
+    async fn send(&mut self, line: Line, frame: &ClientFrame) {
+        let open = self.open.iter_mut().find(|(other, _)| *other == line);
+        if let Some((_, Wire::Socket(socket))) = open {
+            socket.send(frame).await;
         }
+    }
+
+    /// What one of the lines says next.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Input> {
+        for (line, wire) in &mut self.open {
+            let input = match wire {
+                Wire::Socket(socket) => socket.poll_next(context),
+                Wire::Request(answers) => answers
+                    .as_mut()
+                    .poll_next(context)
+                    .map(|input| input.unwrap_or(Input::Closed(*line, NO_CODE))),
+            };
+            if input.is_ready() {
+                return input;
+            }
+        }
+        match &mut self.session {
+            Some(session) => session
+                .as_mut()
+                .poll_next(context)
+                .map(|input| input.unwrap_or(Input::Session(Session::Away))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn take(&mut self, shared: &Shared, input: Input) {
+        match &input {
+            Input::Closed(line, _) | Input::Answer(line, _) => self.close(*line),
+            Input::Session(_) => self.session = None,
+            _ => {}
+        }
+        shared.step(now(), jitter(), input);
     }
 }

@@ -2,9 +2,6 @@
 //!
 //! Invariant: nothing here is called on the server.
 
-/// Longest time from event to pixel that is believed, in milliseconds: above it the clocks do not agree.
-const BELIEVED_MS: u64 = 60_000;
-
 /// Unix milliseconds by the browser's clock.
 #[expect(
     clippy::cast_possible_truncation,
@@ -31,27 +28,11 @@ pub(super) enum Frame {
 }
 
 impl Frame {
-    /// Milliseconds from a stamp of the server's clock to this frame, if that can be believed.
-    pub(super) fn since(self, stamp: i64) -> Option<u64> {
+    /// When it was painted, Unix milliseconds.
+    pub(super) fn painted(self) -> Option<u64> {
         match self {
-            Self::Painted(now) => {
-                now.checked_sub(u64::try_from(stamp).ok()?).filter(|ms| *ms <= BELIEVED_MS)
-            }
+            Self::Painted(at) => Some(at),
             Self::Hidden => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_that_cannot_be_believed_is_not_shown() {
-        assert_eq!(Frame::Painted(1_000).since(990), Some(10));
-        assert_eq!(Frame::Painted(1_000).since(1_010), None, "the server's clock is ahead");
-        assert_eq!(Frame::Painted(1_000_000).since(5), None, "an hour apart");
-        assert_eq!(Frame::Painted(1_000).since(-5), None);
-        assert_eq!(Frame::Hidden.since(990), None);
     }
 }

@@ -105,10 +105,10 @@ impl Shared {
     /// Applies everything that came since the last frame.
     pub(super) fn flush(&self, frame: Frame) {
         self.arranged.store(false, Ordering::Release);
-        let (news, stamp) = self.with(|store| (store.flush(), store.take_stamp()));
+        let (news, pixel) = self.with(|store| (store.flush(), store.paint(frame.painted())));
         self.tell(news);
-        if let Some(pixel) = stamp.and_then(|stamp| frame.since(stamp)) {
-            self.pixel.set(Some(pixel));
+        if pixel.is_some() {
+            self.pixel.set(pixel);
         }
     }
 

@@ -13,9 +13,10 @@ use std::{
 use domain::{
     topic::{Selection, Topic as TopicName},
     wire::{
-        ClientFrame, Cursor, Item, ServerFrame, Want,
+        ClientFrame, Cursor, Item, MOST_SEEN, Want,
+        journey::{Journey, Slowest},
         ledger::{Delta, Held, Ledger, Phase},
-        link::{Input, Link, Output, Status},
+        link::{How, Input, Line, Link, Output, Stamps, Status, Tally},
     },
 };
 use leptos::prelude::*;
@@ -28,12 +29,14 @@ const CLIENT: &str = concat!("web/", env!("CARGO_PKG_VERSION"));
 /// What the driver has to do, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Order {
-    /// Open a socket.
-    Dial,
-    /// Drop the socket.
-    HangUp,
+    /// Open a line.
+    Dial(Line, How),
+    /// Drop it.
+    HangUp(Line),
     /// Send a frame.
-    Send(ClientFrame),
+    Send(Line, ClientFrame),
+    /// Ask for the session.
+    AskSession,
 }
 
 /// Called with each batch of one topic.
@@ -57,8 +60,8 @@ struct Batch {
     events: Vec<(String, serde_json::Value)>,
     gaps: Vec<(String, u64, u64)>,
     refused: Option<String>,
-    /// Oldest watch delivery among the changes, Unix milliseconds.
-    stamp: Option<i64>,
+    /// Of the first batches of changes, at most [`MOST_SEEN`]: they wait longest.
+    stamps: Vec<Stamps>,
 }
 
 /// Who follows a topic, with a number of their own; the newest last.
@@ -74,6 +77,7 @@ pub(super) struct Store {
     asked: BTreeMap<String, Box<Want>>,
     orders: VecDeque<Order>,
     batch: Batch,
+    slowest: Slowest,
     cells: BTreeMap<String, Box<Cell>>,
     /// Sorted.
     known: Vec<String>,
@@ -90,6 +94,7 @@ impl Default for Store {
             asked: BTreeMap::new(),
             orders: VecDeque::new(),
             batch: Batch::default(),
+            slowest: Slowest::default(),
             cells: BTreeMap::new(),
             known: Vec::new(),
             on_event: Vec::new(),
@@ -107,12 +112,6 @@ impl Store {
 
     /// Takes one step of the link. What is to be done waits in [`Store::orders`], what is to be told in [`Store::flush`].
     pub(super) fn step(&mut self, now: u64, jitter: u64, input: Input) {
-        if let Input::Frame(frame) = &input
-            && let ServerFrame::Ch { ms, .. } = &**frame
-            && let Some(stamp) = ms.first()
-        {
-            self.batch.stamp = Some(self.batch.stamp.map_or(*stamp, |old| old.min(*stamp)));
-        }
         for output in self.link.step(now, jitter, input) {
             self.gather(output);
         }
@@ -120,9 +119,15 @@ impl Store {
 
     fn gather(&mut self, output: Output) {
         match output {
-            Output::Dial => self.orders.push_back(Order::Dial),
-            Output::HangUp => self.orders.push_back(Order::HangUp),
-            Output::Send(frame) => self.orders.push_back(Order::Send(frame)),
+            Output::Dial(line, how) => self.orders.push_back(Order::Dial(line, how)),
+            Output::HangUp(line) => self.orders.push_back(Order::HangUp(line)),
+            Output::Send(line, frame) => self.orders.push_back(Order::Send(line, frame)),
+            Output::AskSession => self.orders.push_back(Order::AskSession),
+            Output::Stamped(stamps) => {
+                if self.batch.stamps.len() < MOST_SEEN {
+                    self.batch.stamps.push(stamps);
+                }
+            }
             Output::Changed(topic, deltas) => {
                 self.batch
                     .deltas
@@ -163,15 +168,37 @@ impl Store {
             || batch.refused.is_some()
     }
 
-    /// Takes the oldest watch delivery since the last call, Unix milliseconds.
-    pub(super) fn take_stamp(&mut self) -> Option<i64> {
-        self.batch.stamp.take()
+    /// What a fabric went through.
+    pub(super) fn tally(&self, fabric: &str) -> Tally {
+        self.link.tally(fabric)
+    }
+
+    /// The slowest journey of a change to the screen in the hour before `now`, Unix milliseconds.
+    pub(super) fn slowest(&self, now: u64) -> Option<Journey> {
+        self.slowest.of_the_hour(now)
+    }
+
+    /// Notes that what came since the last call is on screen at `painted`, Unix milliseconds; none: in a hidden tab it
+    /// is not. Returns the longest journey of it, in milliseconds.
+    pub(super) fn paint(&mut self, painted: Option<u64>) -> Option<u64> {
+        let stamps = std::mem::take(&mut self.batch.stamps);
+        let painted = painted?;
+        let ahead = self.link.clock_ahead_ms();
+        let mut longest = None;
+        for stamps in stamps {
+            let at = i64::try_from(painted).unwrap_or(i64::MAX);
+            let Some(journey) = Journey::of(stamps, at, ahead) else { continue };
+            self.link.painted(journey.seen());
+            self.slowest.add(painted, journey);
+            longest = longest.max(Some(u64::from(journey.total())));
+        }
+        longest
     }
 
     /// Takes everything that waits to be told.
     pub(super) fn flush(&mut self) -> News {
-        let stamp = self.batch.stamp;
-        let batch = std::mem::replace(&mut self.batch, Batch { stamp, ..Batch::default() });
+        let stamps = std::mem::take(&mut self.batch.stamps);
+        let batch = std::mem::replace(&mut self.batch, Batch { stamps, ..Batch::default() });
         let mut news = News {
             refused: batch.refused,
             gaps: batch.gaps,
@@ -251,15 +278,8 @@ impl Store {
             .filter(|want| want.topic.contains('*'))
             .collect();
         let covered = |want: &Want| wildcards.iter().any(|wildcard| covers(wildcard, want));
+        // What goes goes first: a selection that goes would take what is followed by name along.
         let mut inputs = Vec::new();
-        for (topic, followers) in &self.followers {
-            let Some((_, want)) = followers.0.last() else { continue };
-            let known = self.asked.get(topic).map(AsRef::as_ref);
-            if known != Some(want) && !(known.is_none() && covered(want)) {
-                self.asked.insert(topic.clone(), Box::new(want.clone()));
-                inputs.push(Input::Subscribe(want.clone()));
-            }
-        }
         let gone: Vec<String> = self
             .asked
             .iter()
@@ -270,6 +290,14 @@ impl Store {
             self.asked.remove(&topic);
             self.batch.deltas.entry(topic.clone()).or_default();
             inputs.push(Input::Unsubscribe(topic));
+        }
+        for (topic, followers) in &self.followers {
+            let Some((_, want)) = followers.0.last() else { continue };
+            let known = self.asked.get(topic).map(AsRef::as_ref);
+            if known != Some(want) && !(known.is_none() && covered(want)) {
+                self.asked.insert(topic.clone(), Box::new(want.clone()));
+                inputs.push(Input::Subscribe(want.clone()));
+            }
         }
         inputs
     }

@@ -98,6 +98,7 @@ mod tests {
                 changes: Vec::new(),
                 truncated: 0,
                 after_gap: false,
+                after_downtime: false,
             },
         })
     }

@@ -49,6 +49,9 @@ pub struct Ledger {
     staging_at: Option<Cursor>,
     /// Whether the list of live keys came since the connection began.
     keys_seen: bool,
+    /// Whether the link was cut since it was complete, and is back.
+    resuming: bool,
+    resumes: u64,
 }
 
 impl Default for Ledger {
@@ -67,6 +70,8 @@ impl Ledger {
             staging: BTreeMap::new(),
             staging_at: None,
             keys_seen: false,
+            resuming: false,
+            resumes: 0,
         }
     }
 
@@ -76,14 +81,7 @@ impl Ledger {
             .into_iter()
             .map(|item| (item.k, Held { uid: item.uid, version: item.v, value: Arc::new(item.o) }))
             .collect();
-        Self {
-            phase: Phase::Synced,
-            at: Some(at),
-            held,
-            staging: BTreeMap::new(),
-            staging_at: None,
-            keys_seen: false,
-        }
+        Self { phase: Phase::Synced, at: Some(at), held, ..Self::new() }
     }
 
     /// How complete it is.
@@ -142,6 +140,7 @@ impl Ledger {
     /// What was sent so far is all, as of `at`.
     pub fn synced(&mut self, at: Cursor, recovered: Recovered) -> Vec<Delta> {
         self.phase = Phase::Synced;
+        self.resumes += u64::from(std::mem::take(&mut self.resuming));
         let mut staged = std::mem::take(&mut self.staging);
         if self.staging_at.take().is_some_and(|staged_at| staged_at != at) {
             staged.clear();
@@ -203,6 +202,16 @@ impl Ledger {
     pub fn distrust(&mut self) {
         self.at = None;
         self.reconnecting();
+    }
+
+    /// The link is back after a cut: what becomes complete now is resumed.
+    pub fn resume(&mut self) {
+        self.resuming = self.phase == Phase::Synced;
+    }
+
+    /// How often it was complete again after a cut.
+    pub fn resumes(&self) -> u64 {
+        self.resumes
     }
 
     /// A new connection begins: half a snapshot is worth nothing.

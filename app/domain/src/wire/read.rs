@@ -11,7 +11,16 @@ use crate::lean::{Taken, Unreadable, parse};
 impl ServerFrame {
     /// The frame that a JSON text spells.
     pub fn read(text: &str) -> Result<Self, Unreadable> {
-        let mut frame = Taken::of(parse(text)?)?;
+        Self::of(parse(text)?)
+    }
+
+    /// The frames of an answer over HTTP, `{"frames":[…]}`.
+    pub fn read_answer(text: &str) -> Result<Vec<Self>, Unreadable> {
+        Taken::of(parse(text)?)?.list("frames")?.into_iter().map(Self::of).collect()
+    }
+
+    fn of(value: Value) -> Result<Self, Unreadable> {
+        let mut frame = Taken::of(value)?;
         let tag = frame.text("t")?;
         match tag.as_str() {
             "welcome" | "ping" | "pong" | "err" | "bye" => connection(&tag, &mut frame),

@@ -6,9 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-fn round<T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(
-    text: &str,
-) -> T {
+fn round<T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(text: &str) -> T {
     let value: T = serde_json::from_str(text).unwrap();
     let again: T = serde_json::from_str(&serde_json::to_string(&value).unwrap()).unwrap();
     assert_eq!(value, again);
@@ -22,8 +20,7 @@ fn the_documented_client_frames_are_understood() {
     );
     let ClientFrame::Hello { topics, .. } = hello else { panic!() };
     assert_eq!(topics[0].at, Some(At::Cursor(Cursor("9f3c".into(), 1180))));
-    let sub: ClientFrame =
-        round(r#"{"t":"sub","topics":[{"topic":"objects/*/*","at":"opaque"}]}"#);
+    let sub: ClientFrame = round(r#"{"t":"sub","topics":[{"topic":"objects/*/*","at":"opaque"}]}"#);
     let ClientFrame::Sub { topics } = sub else { panic!() };
     assert_eq!(
         (topics[0].view, topics[0].at.clone()),
@@ -61,6 +58,18 @@ const SERVER_FRAMES: [&str; 13] = [
 fn the_documented_server_frames_are_understood() {
     for text in SERVER_FRAMES {
         assert_eq!(ServerFrame::read(text), Ok(round::<ServerFrame>(text)));
+    }
+}
+
+#[test]
+fn an_answer_over_http_is_its_frames_in_order() {
+    let all = format!(r#"{{"frames":[{}]}}"#, SERVER_FRAMES.join(","));
+    let frames = ServerFrame::read_answer(&all).unwrap();
+    let each = SERVER_FRAMES.iter().map(|text| ServerFrame::read(text).unwrap());
+    assert_eq!(frames, each.collect::<Vec<_>>());
+    assert_eq!(ServerFrame::read_answer(r#"{"frames":[]}"#), Ok(Vec::new()));
+    for text in ["", "[]", "{}", r#"{"frames":{}}"#, r#"{"frames":[{"t":"what"}]}"#] {
+        assert!(ServerFrame::read_answer(text).is_err(), "{text}");
     }
 }
 

@@ -3,7 +3,7 @@
 use domain::{
     kind::Kind,
     topic::FabricId,
-    wire::{Op, PROTOCOL, Recovered},
+    wire::{Op, PROTOCOL, Recovered, ServerFrame},
 };
 use leptos::prelude::Owner;
 use serde_json::json;
@@ -11,6 +11,8 @@ use serde_json::json;
 use super::*;
 
 const TOPIC: &str = "objects/demo/Switch";
+/// The first line of a link.
+const LINE: Line = Line(1);
 
 fn owned() -> Owner {
     let owner = Owner::new();
@@ -27,7 +29,7 @@ fn at(version: u64) -> Cursor {
 }
 
 fn frame(store: &mut Store, frame: ServerFrame) {
-    store.step(2, 0, Input::Frame(Box::new(frame)));
+    store.step(2, 0, Input::Frame(LINE, Box::new(frame)));
 }
 
 fn put(key: &str, version: u64) -> Op {
@@ -36,7 +38,8 @@ fn put(key: &str, version: u64) -> Op {
 
 fn changes(store: &mut Store, n: u64, version: u64, ops: Vec<Op>) {
     let ms = vec![i64::try_from(version).unwrap(); 3];
-    frame(store, ServerFrame::Ch { n, topic: TOPIC.into(), at: at(version), from: 0, ms, b: ops });
+    let frame = ServerFrame::Ch { n, topic: TOPIC.into(), at: at(version), from: 0, ms, b: ops };
+    store.step(version, 0, Input::Frame(LINE, Box::new(frame)));
 }
 
 fn follow(store: &mut Store, want: Want) -> u64 {
@@ -52,7 +55,7 @@ fn live() -> Store {
     let mut store = Store::default();
     follow(&mut store, Want::rows(TOPIC));
     store.step(1, 0, Input::Start);
-    store.step(1, 0, Input::Opened);
+    store.step(1, 0, Input::Opened(LINE));
     let welcome = ServerFrame::Welcome {
         protocol: PROTOCOL,
         sid: "s".into(),
@@ -85,8 +88,8 @@ fn live() -> Store {
 fn a_want_before_the_link_wakes_is_part_of_its_hello() {
     let mut store = live();
     let orders = store.orders();
-    assert_eq!(orders.front(), Some(&Order::Dial));
-    let Some(Order::Send(ClientFrame::Hello { topics, .. })) = orders.get(1) else {
+    assert_eq!(orders.front(), Some(&Order::Dial(LINE, How::WebSocket)));
+    let Some(Order::Send(_, ClientFrame::Hello { topics, .. })) = orders.get(1) else {
         panic!("{orders:?}")
     };
     assert_eq!(topics, &[Want::rows(TOPIC)]);
@@ -133,9 +136,9 @@ fn a_seed_is_read_at_once_and_resumed_from() {
     assert_eq!(store.phase_signal(TOPIC).get_untracked(), Phase::Synced);
     follow(&mut store, Want::rows(TOPIC));
     store.step(1, 0, Input::Start);
-    store.step(1, 0, Input::Opened);
+    store.step(1, 0, Input::Opened(LINE));
     let orders = store.orders();
-    let Some(Order::Send(ClientFrame::Hello { topics, .. })) = orders.get(1) else {
+    let Some(Order::Send(_, ClientFrame::Hello { topics, .. })) = orders.get(1) else {
         panic!("{orders:?}")
     };
     assert_eq!(topics[0].at, Some(domain::wire::At::Cursor(at(7))));
@@ -182,7 +185,7 @@ fn what_a_wildcard_covers_is_not_asked_for_again_until_the_wildcard_goes() {
     assert_eq!(store.follow(one, Want::rows("state/demo")).len(), 0);
     let inputs = store.unfollow("state/*", all);
     assert!(
-        matches!(&inputs[..], [Input::Subscribe(want), Input::Unsubscribe(topic)] if want.topic == "state/demo" && topic == "state/*"),
+        matches!(&inputs[..], [Input::Unsubscribe(topic), Input::Subscribe(want)] if want.topic == "state/demo" && topic == "state/*"),
         "{inputs:?}"
     );
 }
@@ -231,10 +234,14 @@ fn a_key_without_readers_is_forgotten() {
 }
 
 #[test]
-fn the_oldest_stamp_of_a_batch_is_measured() {
+fn the_longest_way_to_the_screen_is_measured_and_nothing_in_a_hidden_tab() {
     let mut store = live();
     changes(&mut store, 1, 30, vec![put("d/a", 30)]);
     changes(&mut store, 2, 40, vec![put("d/b", 40)]);
-    assert_eq!(store.take_stamp(), Some(30));
-    assert_eq!(store.take_stamp(), None);
+    assert_eq!(store.paint(Some(50)), Some(20));
+    assert_eq!(store.paint(Some(60)), None, "each change is measured once");
+    assert_eq!(store.slowest(60).map(Journey::total), Some(20));
+    changes(&mut store, 3, 50, vec![put("d/b", 50)]);
+    assert_eq!(store.paint(None), None);
+    assert_eq!(store.paint(Some(99)), None);
 }

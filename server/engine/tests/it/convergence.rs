@@ -8,7 +8,7 @@ use domain::{
     wire::{
         ClientFrame, ServerFrame, View, Want,
         ledger::Phase,
-        link::{Input, Link, Output},
+        link::{Input, Line, Link, Output},
     },
 };
 use engine::{
@@ -52,6 +52,7 @@ struct World {
     hub: Arc<Hub>,
     topic: Arc<KeyedTopic>,
     session: Option<Session>,
+    line: Line,
     link: Link,
     now: u64,
     version: u64,
@@ -67,7 +68,17 @@ impl World {
         let mut link = Link::new("test");
         link.step(0, 0, Input::Subscribe(Want { view: View::Row, ..Want::rows(TOPIC) }));
         let mut world =
-            Self { hub, topic, session: None, link, now: 1, version: 0, epochs: 0, swallowed: 0 };
+            Self {
+                hub,
+                topic,
+                session: None,
+                line: Line(0),
+                link,
+                now: 1,
+                version: 0,
+                epochs: 0,
+                swallowed: 0,
+            };
         world.input(Input::Start);
         world
     }
@@ -76,12 +87,13 @@ impl World {
         self.now += 1;
         for output in self.link.step(self.now, 0, input) {
             match output {
-                Output::Dial => {
+                Output::Dial(line, _) => {
                     self.session = Some(Session::new(Arc::clone(&self.hub)));
-                    self.input(Input::Opened);
+                    self.line = line;
+                    self.input(Input::Opened(line));
                 }
-                Output::HangUp => self.session = None,
-                Output::Send(frame) => self.send(&frame),
+                Output::HangUp(_) => self.session = None,
+                Output::Send(_, frame) => self.send(&frame),
                 _ => {}
             }
         }
@@ -98,7 +110,7 @@ impl World {
             let Some(text) = self.session.as_mut().and_then(Session::next_text) else { return };
             let frame: ServerFrame =
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-            self.input(Input::Frame(Box::new(frame)));
+            self.input(Input::Frame(self.line, Box::new(frame)));
         }
     }
 
@@ -122,7 +134,7 @@ impl World {
             Act::Read(most) => self.read(*most),
             Act::Cut => {
                 self.session = None;
-                self.input(Input::Closed(1006));
+                self.input(Input::Closed(self.line, 1006));
             }
             Act::Reset => {
                 self.epochs += 1;
@@ -139,7 +151,10 @@ impl World {
                     self.swallowed += u64::from(text.contains(r#""t":"ch""#));
                     // A client without its `welcome` gives up by its deadline: not what is tested here.
                     if text.contains(r#""t":"welcome""#) {
-                        self.input(Input::Frame(Box::new(serde_json::from_str(&text).unwrap())));
+                        self.input(Input::Frame(
+                            self.line,
+                            Box::new(serde_json::from_str(&text).unwrap()),
+                        ));
                     }
                 }
             }

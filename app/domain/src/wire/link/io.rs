@@ -4,19 +4,95 @@
 
 use super::super::{ClientFrame, ServerFrame, Want, ledger::Delta};
 
+/// Names one connection or request of a link. Each dial has a new one, so that what comes late of an old line
+/// is known as such and ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line(pub u32);
+
+/// A way to reach the server, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// One connection, both ways.
+    WebSocket,
+    /// An answer that does not end; what we say is a new request.
+    Sse,
+    /// Requests that are answered once there is something to say.
+    LongPoll,
+    /// Requests that are answered at once, every few seconds.
+    Poll,
+}
+
+impl Transport {
+    /// The word for programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::WebSocket => "ws",
+            Self::Sse => "sse",
+            Self::LongPoll | Self::Poll => "poll",
+        }
+    }
+
+    /// Whether it is made of requests that end with their answers.
+    pub const fn is_poll(self) -> bool {
+        matches!(self, Self::LongPoll | Self::Poll)
+    }
+}
+
+/// How a line is opened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum How {
+    /// A WebSocket; `hello` follows once it is open.
+    WebSocket,
+    /// `POST …/live/sse` with this `hello`.
+    Sse(Box<ClientFrame>),
+    /// `POST …/live/poll` with this `hello`.
+    Poll {
+        /// How long the server may wait for something to say, in seconds.
+        wait_s: u32,
+        /// The body.
+        hello: Box<ClientFrame>,
+    },
+}
+
+/// What the server says of our session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// It is good: HTTP works.
+    Works,
+    /// Sign in (401).
+    SignIn,
+    /// Come back later (429, 503), or nobody answers.
+    Away,
+}
+
+impl Session {
+    /// What a status of the session's address means; none: no answer.
+    pub const fn of(status: Option<u16>) -> Self {
+        match status {
+            Some(401) => Self::SignIn,
+            Some(200..=299) => Self::Works,
+            _ => Self::Away,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// Begin.
     Start,
-    /// The socket is open.
-    Opened,
+    /// The WebSocket is open.
+    Opened(Line),
     /// A frame came.
-    Frame(Box<ServerFrame>),
+    Frame(Line, Box<ServerFrame>),
+    /// A poll was answered with these frames; its line is closed thereby.
+    Answer(Line, Vec<ServerFrame>),
     /// Something came that is not a frame.
-    Garbage,
-    /// The socket closed, with this code (1006 if there was none).
-    Closed(u16),
+    Garbage(Line),
+    /// The line closed, with this close code (1006 if there was none) or status of HTTP.
+    Closed(Line, u16),
+    /// The answer to [`Output::AskSession`].
+    Session(Session),
     /// [`deadline`](super::Link::deadline) passed.
     Timeout,
     /// A person wants to retry now.
@@ -36,14 +112,18 @@ pub enum Input {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Open a socket.
-    Dial,
-    /// Close the socket, without waiting for anything.
-    HangUp,
-    /// Send a frame.
-    Send(ClientFrame),
+    /// Open a line.
+    Dial(Line, How),
+    /// Close a line, without waiting for anything.
+    HangUp(Line),
+    /// Send a frame; by WebSocket only.
+    Send(Line, ClientFrame),
+    /// Ask for the session; an answer to an older question is no longer wanted.
+    AskSession,
     /// Keys of a topic changed.
     Changed(String, Vec<Delta>),
+    /// Changes came that the server had stamped.
+    Stamped(Stamps),
     /// A topic is complete now.
     Synced(String),
     /// An entry of a feed came: topic, position, envelope.
@@ -54,12 +134,25 @@ pub enum Output {
     Refused(String),
 }
 
+/// When the newest change of a batch passed by, Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    /// Delivered by the watch, by the server's clock.
+    pub watch: i64,
+    /// Published by the hub, by the server's clock.
+    pub hub: i64,
+    /// Written to the line, by the server's clock.
+    pub write: i64,
+    /// Received, by our clock.
+    pub got: i64,
+}
+
 /// Where the link stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
     /// Not begun.
     Idle,
-    /// A socket is being opened, until then.
+    /// A line is being opened, until then.
     Dialing {
         /// Unix milliseconds.
         give_up: u64,
@@ -69,11 +162,16 @@ pub enum LinkState {
         /// Unix milliseconds.
         give_up: u64,
     },
+    /// A line failed without a word; whether HTTP works must be known until then.
+    Asking {
+        /// Unix milliseconds.
+        give_up: u64,
+    },
     /// Frames come.
     Live {
         /// Since when, Unix milliseconds.
         since: u64,
-        /// When silence means death, Unix milliseconds.
+        /// When silence means death (between polls: when the next is due), Unix milliseconds.
         silent_after: u64,
     },
     /// The next dial is due then.
@@ -92,6 +190,10 @@ pub enum LinkState {
 pub struct Status {
     /// Where the link stands.
     pub state: LinkState,
+    /// How the server is reached, or tried.
+    pub transport: Transport,
+    /// When a better way is tried next, Unix milliseconds; none on the best one, or while it is tried.
+    pub better_at: Option<u64>,
     /// Round trip of the last ping, in milliseconds.
     pub rtt_ms: Option<u64>,
     /// Since when what is shown may be out of date, Unix milliseconds.
@@ -104,4 +206,15 @@ pub struct Status {
     pub changes: u64,
     /// When the last frame came, Unix milliseconds.
     pub last_frame: Option<u64>,
+}
+
+/// What the link has seen of one fabric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How often its topics were resumed: the most of any of them.
+    pub resumes: u64,
+    /// How often something of it was found missing; what nobody can place counts for each fabric.
+    pub lost: u64,
+    /// The longest delivery lag among its topics, in milliseconds; none where it is not measured.
+    pub lag_ms: Option<u64>,
 }
