@@ -4,7 +4,7 @@
 
 mod feeds;
 mod leases;
-mod model;
+pub(super) mod model;
 mod past;
 mod retention;
 
