@@ -24,7 +24,7 @@ STEP    := .ci/step
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-test demo dev test lint lint-native lint-client fmt fmt-check licences floors advisories \
-        e2e-types unit doctest doc client size e2e e2e-server bench release clean
+        e2e-types unit doctest doc client size e2e e2e-server bench chaos release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ e2e: setup-test client e2e-server ## journeys in a real browser (ARGS="switches 
 # The same features as everything native: one release build serves all. --docs writes docs/benchmarks.md.
 bench: setup-test client ## measure against the budgets (ARGS="fan --docs"), never a failure by time
 	@ulimit -n $$(ulimit -H -n) 2>/dev/null; HNP_SITE="$(SITE)" cargo bench $(LOCKED) $(NATIVE) --bench live -- $(ARGS)
+
+# Random faults on both sides of the release binary, and the truth at the end. --seed says which faults.
+chaos: ## minutes of faults, then: does everybody know the truth? (ARGS="--minutes 5 --seed 7")
+	@ulimit -n $$(ulimit -H -n) 2>/dev/null; cargo bench $(LOCKED) $(NATIVE) --bench chaos -- $(ARGS)
 
 release: setup ## server and site as one archive (target/dist)
 	@node frontend/build.mjs --profile release --out "$(SITE)"

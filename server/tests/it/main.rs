@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod chaos;
 mod cli;
 mod guard;
 mod house;
