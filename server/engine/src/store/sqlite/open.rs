@@ -81,6 +81,8 @@ async fn writer(
     options: SqliteConnectOptions,
     place: &str,
 ) -> Result<sqlx::Pool<Sqlite>, StoreError> {
+    // Counts before the first table only, hence before all else; it takes the lock, so readers do without.
+    let options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
     let opened = async {
         let writer = pool(1).min_connections(1).connect_with(options).await?;
         let mut connection = writer.acquire().await?;
@@ -113,8 +115,6 @@ async fn writer(
 fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .create_if_missing(true)
-        // Only before the first table, hence before all else.
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         // NORMAL would survive the end of the process, but not of the machine; a batch is one sync.
         .synchronous(SqliteSynchronous::Full)
