@@ -29,6 +29,8 @@ pub struct Limits {
     pub inbound_bytes: usize,
     /// Messages per second of one client; twice that in a burst.
     pub rate: u32,
+    /// Topics that one client may ask for; a wildcard is one.
+    pub topics: usize,
     /// Connections per address, loopback exempt.
     pub per_address: usize,
     /// Connections in all.
@@ -114,7 +116,7 @@ struct Key {
     default: &'static str,
 }
 
-const KEYS: [Key; 11] = [
+const KEYS: [Key; 12] = [
     Key { name: "listen", env: "HNP_LISTEN", default: "127.0.0.1:3000" },
     Key { name: "public_url", env: "HNP_PUBLIC_URL", default: "" },
     Key { name: "data_dir", env: "HNP_DATA_DIR", default: "./data" },
@@ -124,6 +126,7 @@ const KEYS: [Key; 11] = [
     Key { name: "log_format", env: "HNP_LOG_FORMAT", default: "auto" },
     Key { name: "limits.inbound_bytes", env: "HNP_LIMITS_INBOUND_BYTES", default: "16384" },
     Key { name: "limits.rate", env: "HNP_LIMITS_RATE", default: "20" },
+    Key { name: "limits.topics", env: "HNP_LIMITS_TOPICS", default: "256" },
     Key { name: "limits.per_address", env: "HNP_LIMITS_PER_ADDRESS", default: "200" },
     Key { name: "limits.total", env: "HNP_LIMITS_TOTAL", default: "10000" },
 ];
@@ -275,6 +278,7 @@ fn parse(sources: &Sources) -> Result<Config, ConfigError> {
         limits: Limits {
             inbound_bytes: read(sources, "limits.inbound_bytes", "a number of bytes")?,
             rate: read(sources, "limits.rate", "a number of messages per second")?,
+            topics: read(sources, "limits.topics", "a number of topics")?,
             per_address: read(sources, "limits.per_address", "a number of connections")?,
             total: read(sources, "limits.total", "a number of connections")?,
         },

@@ -13,15 +13,20 @@ use tower_http::compression::CompressionLayer;
 
 use crate::{backend::Desk, config::Limits};
 
+mod asked;
 pub mod assets;
+mod bucket;
+pub mod doorman;
 pub mod guard;
 pub mod headers;
 pub mod live;
 pub mod pages;
+pub mod poll;
 pub mod probes;
 pub mod snapshot;
+pub mod sse;
 
-use self::{guard::Guard, live::Doorman};
+use self::{doorman::Doorman, guard::Guard};
 
 /// What every handler may need; cheap to clone.
 #[derive(Debug, Clone, FromRef)]
@@ -60,6 +65,9 @@ pub fn router(front: Front) -> Router {
     let live = Router::new()
         .route("/api/v1/session", get(probes::session))
         .route("/api/v1/live", get(live::upgrade))
+        // Never compressed: what compresses collects.
+        .route("/api/v1/live/sse", get(sse::one).post(sse::many))
+        .route("/api/v1/live/poll", get(poll::one).post(poll::many).layer(CompressionLayer::new()))
         .route(
             "/api/v1/live/snapshot",
             get(snapshot::one).post(snapshot::many).layer(CompressionLayer::new()),

@@ -6,7 +6,7 @@
 //!
 //! Deletes found by comparing lists share the version of the list, so order is by version and key.
 //!
-//! Invariant: no version of an entry or tombstone is above the head; a value whose version is not
+//! Invariant: but for a list that is being taken in, no version of an entry or tombstone is above the head; a value whose version is not
 //! newer than the stored one is dropped. Nothing here reads a clock.
 
 use std::{
@@ -101,6 +101,8 @@ impl<V> Change<V> {
 pub struct KeyLog<V> {
     epoch: Arc<str>,
     head: u64,
+    /// The head while a list is taken in: its parts come in any order, so no place lies beyond.
+    held: Option<u64>,
     /// Deletes after this version are all known; none before this process began to look.
     floor: u64,
     live: BTreeMap<Arc<str>, Entry<V>>,
@@ -121,6 +123,7 @@ impl<V: Clone> KeyLog<V> {
         Self {
             epoch,
             head,
+            held: None,
             floor: head,
             live: BTreeMap::new(),
             by_version: BTreeSet::new(),
@@ -135,9 +138,29 @@ impl<V: Clone> KeyLog<V> {
         &self.epoch
     }
 
-    /// Newest version that is reflected here.
+    /// Newest version up to which everything is reflected here.
     pub fn head(&self) -> u64 {
+        self.held.unwrap_or(self.head)
+    }
+
+    /// A list is taken in from now on, in any order: the head stays where it is until [`Self::end_list`].
+    pub fn begin_list(&mut self) {
+        self.held = Some(self.head());
+    }
+
+    /// Whether a list is being taken in.
+    pub fn is_in_list(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Newest version of anything here, which older ones may still follow while a list is taken in.
+    pub fn newest(&self) -> u64 {
         self.head
+    }
+
+    /// The list was taken in whole.
+    pub fn end_list(&mut self) {
+        self.held = None;
     }
 
     /// Number of live keys.
@@ -341,6 +364,19 @@ mod tests {
         assert_eq!(log.n_tombstones(), 3);
         assert!(matches!(log.since(Some(("e", 20))), Resume::Keys(..)));
         assert!(matches!(log.since(Some(("e", 21))), Resume::Log(_)));
+    }
+
+    #[test]
+    fn while_a_list_is_taken_in_no_place_lies_beyond_what_is_missing() {
+        let mut log = log();
+        log.put(&key("a"), 20, 1);
+        log.begin_list();
+        log.put(&key("b"), 35, 2);
+        assert_eq!(log.head(), 20, "what changed at 30 may still come");
+        log.put(&key("c"), 30, 3);
+        log.end_list();
+        log.advance(36);
+        assert_eq!(log.head(), 36);
     }
 
     #[test]

@@ -42,12 +42,14 @@ pub struct Outbox<E> {
     waiting: BTreeMap<Arc<str>, Waiting<E>>,
     /// Newest version offered, and reached once nothing waits.
     considered: u64,
+    /// No place lies beyond this: older changes may still come.
+    held: Option<u64>,
 }
 
 impl<E> Outbox<E> {
     /// An empty outbox of a reader that stands at `place`.
     pub fn new(place: u64) -> Self {
-        Self { order: BTreeSet::new(), waiting: BTreeMap::new(), considered: place }
+        Self { order: BTreeSet::new(), waiting: BTreeMap::new(), considered: place, held: None }
     }
 
     /// Number of keys that wait.
@@ -62,7 +64,12 @@ impl<E> Outbox<E> {
 
     /// Newest version that was offered or skipped.
     pub fn considered(&self) -> u64 {
-        self.considered
+        self.held.map_or(self.considered, |held| held.min(self.considered))
+    }
+
+    /// Changes come in any order from now on: no place lies beyond `held`. None: in ascending order again.
+    pub fn hold(&mut self, held: Option<u64>) {
+        self.held = held;
     }
 
     /// Notes that everything up to `version` was looked at, though not all of it concerns the reader.
@@ -113,7 +120,7 @@ impl<E> Outbox<E> {
             let last = taken.last().map_or(0, |last| last.version);
             last.min(next.saturating_sub(1))
         });
-        (taken, place)
+        (taken, self.held.map_or(place, |held| held.min(place)))
     }
 }
 
@@ -163,6 +170,17 @@ mod tests {
         });
         assert_eq!((taken.len(), place), (2, 6));
         assert_eq!(outbox.take(|_| true).1, 7);
+    }
+
+    #[test]
+    fn a_list_that_comes_in_any_order_moves_no_place_before_it_came_whole() {
+        let mut outbox = Outbox::new(20);
+        outbox.hold(Some(20));
+        outbox.put(&key(1), 35, Effect::Update, ());
+        assert_eq!((outbox.take(|_| true).1, outbox.considered()), (20, 20));
+        outbox.put(&key(2), 30, Effect::Update, ());
+        outbox.hold(None);
+        assert_eq!(outbox.take(|_| true).1, 35);
     }
 
     proptest! {

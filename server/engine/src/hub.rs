@@ -20,6 +20,7 @@ pub mod keyed;
 pub mod mailbox;
 pub mod payload;
 pub mod session;
+pub mod token;
 mod unsent;
 
 use self::{feed::FeedTopic, keyed::KeyedTopic};
@@ -32,6 +33,17 @@ pub enum Cell {
     Keyed(Arc<KeyedTopic>),
     /// A list of events.
     Feed(Arc<FeedTopic>),
+}
+
+impl Cell {
+    /// Whether it is this very topic, and not another of the same name.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keyed(one), Self::Keyed(other)) => Arc::ptr_eq(one, other),
+            (Self::Feed(one), Self::Feed(other)) => Arc::ptr_eq(one, other),
+            (Self::Keyed(_), Self::Feed(_)) | (Self::Feed(_), Self::Keyed(_)) => false,
+        }
+    }
 }
 
 /// All topics of the process.
@@ -83,6 +95,23 @@ impl Hub {
             Some(Cell::Keyed(keyed)) => Some(keyed),
             Some(Cell::Feed(_)) | None => None,
         }
+    }
+
+    /// Epoch of a topic now; empty before its cluster was recognised.
+    pub fn epoch(&self, topic: &Topic) -> Option<String> {
+        Some(match self.cell(topic)? {
+            Cell::Keyed(keyed) => keyed.read(|log| log.epoch().to_string()),
+            Cell::Feed(feed) => feed.newest(0).0.0,
+        })
+    }
+
+    /// The newest version that any kind of the topic's cluster was heard at: the cluster counts once for
+    /// all of them, so it surely reached it. 0 for what has no cluster's version.
+    pub fn witnessed(&self, topic: &Topic) -> u64 {
+        let Topic::Objects(fabric, _) = topic else { return 0 };
+        let kinds = domain::kind::Kind::ALL.iter();
+        let topics = kinds.filter_map(|kind| self.keyed(&Topic::Objects(fabric.clone(), *kind)));
+        topics.map(|keyed| keyed.read(domain::log::KeyLog::newest)).max().unwrap_or_default()
     }
 
     /// A feed.

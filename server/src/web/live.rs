@@ -3,12 +3,7 @@
 //! Invariant: nothing is decided here about topics; no wait is without a bound; a client that does not
 //! read costs its own outbox and is cut off after 15 s.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -24,7 +19,7 @@ use axum::{
 use domain::wire::{Close, PING_MS, PONG_MS, SUBPROTOCOL};
 use engine::{
     hub::session::{Session, Verdict},
-    metrics::Metrics,
+    metrics::{Metrics, Transport},
 };
 use futures::SinkExt as _;
 use tokio::{
@@ -32,16 +27,13 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Front, probes::problem};
+pub(super) mod pace;
+
+use self::pace::Pace;
+use super::{Front, bucket::Bucket, doorman, probes::problem};
 
 /// A write stuck for this long closes the link (4008).
-const WRITE_BUDGET: Duration = Duration::from_secs(15);
-/// Above 250 flushes per second, at most one per this time: changes fold meanwhile.
-const FLUSH_PAUSE: Duration = Duration::from_millis(8);
-/// What "above" means.
-const FLUSH_BUSY: Duration = Duration::from_millis(4);
-/// Flushes may come this much too early before "above" begins.
-const FLUSH_BURST: Duration = Duration::from_millis(32);
+pub(super) const WRITE_BUDGET: Duration = Duration::from_secs(15);
 /// A round of writing that took longer had to wait for the client.
 const SLUGGISH: Duration = Duration::from_millis(100);
 /// Frames written before the socket is listened to again.
@@ -54,55 +46,6 @@ const HARD_LIMIT: usize = 256 * 1024;
 const HELLO_BUDGET: Duration = Duration::from_secs(10);
 /// Time to say why a link ends, and to let the client finish its sentence.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// On shutdown clients are asked to come back within this time, each at another moment.
-const SPREAD_MS: u64 = 3_000;
-
-/// Counts live links, per address and in all.
-#[derive(Debug, Default)]
-pub struct Doorman {
-    /// A lock, held for a map operation: connections come and go in handlers.
-    inside: Mutex<BTreeMap<IpAddr, usize>>,
-}
-
-/// A place inside; leaving gives it back.
-#[derive(Debug)]
-pub struct Seat {
-    doorman: Arc<Doorman>,
-    address: IpAddr,
-}
-
-impl Doorman {
-    /// Lets a connection in, unless there are too many. Loopback is not counted per address.
-    pub fn enter(
-        self: &Arc<Self>,
-        address: IpAddr,
-        per_address: usize,
-        total: usize,
-    ) -> Option<Seat> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = inside.get(&address).copied().unwrap_or_default();
-        let full = inside.values().sum::<usize>() >= total
-            || (here >= per_address && !address.is_loopback());
-        if full {
-            return None;
-        }
-        inside.insert(address, here + 1);
-        Some(Seat { doorman: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut inside = self.doorman.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = inside.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                inside.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// `GET /api/v1/live`.
 pub async fn upgrade(
     State(front): State<Front>,
@@ -116,13 +59,9 @@ pub async fn upgrade(
             "this address speaks WebSocket; ask `/api/v1/live/snapshot` for the same over HTTP",
         );
     };
-    let limits = front.limits;
-    let Some(seat) = front.doorman.enter(peer.ip(), limits.per_address, limits.total) else {
-        return problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_connections",
-            "too many live links are open; close some tabs or raise `limits.total`",
-        );
+    let seat = match doorman::admit(&front, peer.ip(), Transport::WebSocket) {
+        Ok(seat) => seat,
+        Err(refusal) => return refusal,
     };
     upgrade
         .protocols([SUBPROTOCOL])
@@ -131,41 +70,11 @@ pub async fn upgrade(
         .max_message_size(HARD_LIMIT)
         .max_frame_size(HARD_LIMIT)
         .on_upgrade(move |socket| async move {
-            let metrics = &front.hub.metrics;
-            Metrics::add(&metrics.connected, 1);
-            Metrics::add(&metrics.connections, 1);
             // In a box: held by value, each layer around it would keep room for it once more.
             let work = Box::pin(Link::new(socket, &front).run());
             front.tracker.track_future(work).await;
-            front.hub.metrics.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             drop(seat);
         })
-}
-
-/// A token bucket: `rate` messages per second, twice that in a burst.
-#[derive(Debug)]
-struct Bucket {
-    rate: f64,
-    left: f64,
-    at: Instant,
-}
-
-impl Bucket {
-    fn new(rate: u32) -> Self {
-        Self { rate: f64::from(rate), left: 2.0 * f64::from(rate), at: Instant::now() }
-    }
-
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.rate)
-            .min(2.0 * self.rate);
-        self.at = now;
-        if self.left < 1.0 {
-            return false;
-        }
-        self.left -= 1.0;
-        true
-    }
 }
 
 /// What woke the loop.
@@ -189,9 +98,7 @@ struct Link {
     awaiting_pong: bool,
     greeted: bool,
     pending: bool,
-    flush_at: Instant,
-    /// When the flushes so far would have ended, had each taken [`FLUSH_BUSY`].
-    flush_debt: Instant,
+    pace: Pace,
     /// Held from before the first subscription, so that no topic appears unseen.
     topics: watch::Receiver<u64>,
 }
@@ -201,7 +108,7 @@ impl Link {
         let now = Instant::now();
         Self {
             socket,
-            session: Session::new(Arc::clone(&front.hub)),
+            session: Session::new(Arc::clone(&front.hub)).with_most_topics(front.limits.topics),
             bucket: Bucket::new(front.limits.rate),
             topics: front.hub.set_changes(),
             front: front.clone(),
@@ -209,8 +116,7 @@ impl Link {
             awaiting_pong: false,
             greeted: false,
             pending: false,
-            flush_at: now,
-            flush_debt: now,
+            pace: Pace::new(now),
         }
     }
 
@@ -238,20 +144,20 @@ impl Link {
             biased;
             () = self.front.cancel.cancelled() => Wake::Restart,
             message = self.socket.recv() => Wake::Heard(message),
-            () = sleep_until(self.flush_at), if self.pending => Wake::Flush,
+            () = sleep_until(self.pace.at()), if self.pending => Wake::Flush,
             () = mailbox.rung(), if !self.pending => Wake::Mail,
             _ = self.topics.changed() => Wake::TopicsChanged,
             () = sleep_until(self.deadline) => Wake::Deadline,
         };
         let verdict = match wake {
             Wake::Restart => {
-                let spread = rand::random_range(0..SPREAD_MS);
+                let spread = self.front.doorman.farewell();
                 self.session.goodbye(Close::Restart, Some(spread))
             }
             Wake::Heard(message) => self.hear(message)?,
             Wake::Mail => {
                 self.pending = true;
-                if Instant::now() < self.flush_at {
+                if Instant::now() < self.pace.at() {
                     return Ok(Verdict::Continue);
                 }
                 Verdict::Continue
@@ -331,10 +237,7 @@ impl Link {
             .map_err(|_| Some(Close::Slow))?
             .map_err(|_| None)?;
         let now = Instant::now();
-        // A debt that time pays off: one early flush, or a few, are no reason to pause.
-        self.flush_debt = self.flush_debt.max(now) + FLUSH_BUSY;
-        let busy = self.flush_debt.duration_since(now) > FLUSH_BURST;
-        self.flush_at = if busy { now + FLUSH_PAUSE } else { now };
+        self.pace.wrote(now);
         // More may wait than one round writes.
         self.pending = self.session.has_more();
         // A write that had to wait and then went through proves a reader, and our ping waits behind it.
@@ -369,31 +272,6 @@ impl Link {
 }
 
 /// When the next ping is due: 10 s ± 20 %, so that clients do not beat in step.
-fn next_ping() -> Instant {
+pub(super) fn next_ping() -> Instant {
     Instant::now() + Duration::from_millis(rand::random_range(PING_MS * 8 / 10..=PING_MS * 12 / 10))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_of_twice_the_rate_passes_and_no_more() {
-        let mut bucket = Bucket::new(20);
-        assert_eq!((0..100).filter(|_| bucket.take()).count(), 40);
-    }
-
-    #[test]
-    fn the_house_fills_up_and_empties() {
-        let doorman = Arc::new(Doorman::default());
-        let far: IpAddr = "192.0.2.1".parse().unwrap();
-        let near: IpAddr = "127.0.0.1".parse().unwrap();
-        let seats: Vec<_> = (0..2).map(|_| doorman.enter(far, 2, 4).unwrap()).collect();
-        assert!(doorman.enter(far, 2, 4).is_none(), "per address");
-        let near_seats: Vec<_> = (0..2).map(|_| doorman.enter(near, 1, 4).unwrap()).collect();
-        assert!(doorman.enter(near, 1, 4).is_none(), "in all");
-        drop(seats);
-        drop(near_seats);
-        assert!(doorman.enter(far, 2, 4).is_some());
-    }
 }

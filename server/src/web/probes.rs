@@ -1,10 +1,10 @@
 //! Probes, metrics, who am I, and the form of every error.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,8 @@ use domain::{
 };
 use engine::hub::Hub;
 use serde_json::json;
+
+use super::{Front, doorman};
 
 /// An RFC 9457 problem: a code that a program can match, a detail that a person can act on.
 pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
@@ -53,11 +55,20 @@ pub async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
     )
 }
 
-/// Who am I: before accounts exist, one local actor with all rights.
-pub async fn session() -> Json<serde_json::Value> {
-    Json(
-        json!({"user": null, "roles": ["admin"], "expires": null, "note": "there are no accounts yet; only this machine can connect"}),
-    )
+/// Who am I: before accounts exist, one local actor with all rights. 503 while there is no place for a live
+/// link: a browser cannot see why its socket was refused, and asks here.
+pub async fn session(
+    State(front): State<Front>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+) -> Response {
+    if front.cancel.is_cancelled() {
+        return doorman::closing();
+    }
+    if front.doorman.is_full(peer.ip(), &front.limits) {
+        return doorman::full();
+    }
+    let body = Json(json!({"user": null, "roles": ["admin"], "expires": null}));
+    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 /// What a route answers that does not know the method.

@@ -7,7 +7,7 @@ use domain::wire::labels::Labels;
 use super::payload::Payload;
 
 /// What narrows a subscription.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only these keys.
     pub keys: Option<BTreeSet<String>>,

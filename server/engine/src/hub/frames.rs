@@ -16,16 +16,19 @@ use super::{
     feed::FeedBegin,
     filter::Filter,
     keyed::Begin,
-    mailbox::Delivery,
+    mailbox::{Delivery, Sub},
     payload::{Payload, quote},
-    unsent::{Snapshot, Unsent},
+    unsent::{Mark, Snapshot, Unsent},
 };
 
 /// Changes per `ch` of a resume.
 const RESUME_CHANGES: usize = 256;
+/// Bytes of changes per `ch` of a resume, roughly.
+const RESUME_BYTES: usize = 64 * 1024;
 
 /// How a subscription looks at its topic.
 pub(super) struct Look<'a> {
+    pub(super) sub: Sub,
     pub(super) topic: &'a Topic,
     pub(super) view: View,
     pub(super) filter: &'a Filter,
@@ -103,25 +106,51 @@ fn synced(topic: &Topic, at: Cursor, recovered: Recovered, n: u64, total: Option
         .unwrap_or_default()
 }
 
-pub(super) fn feed_frames(topic: &Topic, begin: &FeedBegin, n: u64) -> Vec<Unsent> {
-    let mut frames = Vec::new();
-    if let Some((from, to)) = begin.since.gap {
-        let gap = ServerFrame::Gap {
-            topic: topic.to_string(),
-            from: from.to_string(),
-            to: to.to_string(),
-        };
-        frames.push(serde_json::to_string(&gap).unwrap_or_default().into());
-    }
-    let events = begin.since.events.iter();
-    frames.extend(events.map(|(position, text)| Unsent::from(evt(topic, *position, text))));
-    let recovered = if begin.resumed { Recovered::Log } else { Recovered::None };
-    frames.push(synced(topic, begin.at.clone(), recovered, n, None).into());
-    frames
+/// What a subscription begins with.
+pub(super) struct Beginning {
+    pub(super) frames: Vec<Unsent>,
+    pub(super) recovered: Recovered,
 }
 
-pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<Unsent> {
-    let Look { topic, view, filter } = look;
+impl Beginning {
+    /// Whether the place that the client came with is still one until it is told another.
+    pub(super) fn keeps_place(&self) -> bool {
+        self.recovered != Recovered::None
+    }
+
+    /// Whether it tells more than "you have everything".
+    pub(super) fn is_news(&self) -> bool {
+        self.recovered != Recovered::Log || self.frames.len() > 1
+    }
+}
+
+pub(super) fn feed_frames(sub: Sub, topic: &Topic, begin: &FeedBegin, n: u64) -> Beginning {
+    let mut frames = Vec::new();
+    let Cursor(epoch, _) = &begin.at;
+    let epoch: Arc<str> = epoch.as_str().into();
+    let mark = |version: u64| Some(Mark { epoch: Arc::clone(&epoch), version });
+    if let Some((from, to)) = begin.since.gap {
+        frames.push(Unsent::about(sub, gap(topic, from, to), mark(to)));
+    }
+    let events = begin.since.events.iter();
+    frames.extend(
+        events.map(|(position, text)| {
+            Unsent::about(sub, evt(topic, *position, text), mark(*position))
+        }),
+    );
+    let recovered = if begin.resumed { Recovered::Log } else { Recovered::None };
+    let synced = synced(topic, begin.at.clone(), recovered, n, None);
+    frames.push(Unsent::about(sub, synced, mark(begin.at.1)));
+    Beginning { frames, recovered }
+}
+
+pub(super) fn gap(topic: &Topic, from: u64, to: u64) -> String {
+    let (topic, from, to) = (topic.to_string(), from.to_string(), to.to_string());
+    serde_json::to_string(&ServerFrame::Gap { topic, from, to }).unwrap_or_default()
+}
+
+pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginning {
+    let Look { sub, topic, view, filter } = look;
     let at = Cursor(begin.epoch.to_string(), begin.head);
     let mut frames = Vec::new();
     let mut total = None;
@@ -129,76 +158,81 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Vec<Un
         Resume::None(mut entries) => {
             entries.retain(|entry| filter.passes(&entry.key, &entry.value));
             total = Some(entries.len());
-            let snapshot = Snapshot::new((*topic).clone(), *view, at.clone(), entries);
+            let snapshot = Snapshot::new(*sub, (*topic).clone(), *view, at.clone(), entries);
             frames.push(Unsent::Snapshot(Box::new(snapshot)));
             Recovered::None
         }
         Resume::Log(changes) => {
-            frames.extend(
-                change_frames(look, &begin.epoch, changes, n).into_iter().map(Unsent::from),
-            );
+            frames.extend(change_frames(look, &begin.epoch, changes, n));
             Recovered::Log
         }
         Resume::Keys(changes, live) => {
             // Before the changes: they move the cursor, and whoever is cut off after them gets no second list.
             let live =
                 live.iter().filter(|key| filter.passes_key(key)).map(|key| key_hash(key)).collect();
-            frames.push(
-                serde_json::to_string(&ServerFrame::Keys { topic: topic.to_string(), live })
-                    .unwrap_or_default()
-                    .into(),
-            );
-            frames.extend(
-                change_frames(look, &begin.epoch, changes, n).into_iter().map(Unsent::from),
-            );
+            let keys = ServerFrame::Keys { topic: topic.to_string(), live };
+            let text = serde_json::to_string(&keys).unwrap_or_default();
+            frames.push(Unsent::about(*sub, text, None));
+            frames.extend(change_frames(look, &begin.epoch, changes, n));
             Recovered::Keys
         }
     };
-    frames.push(synced(topic, at, recovered, *n, total).into());
-    frames
+    let mark = Mark { epoch: begin.epoch, version: begin.head };
+    frames.push(Unsent::about(*sub, synced(topic, at, recovered, *n, total), Some(mark)));
+    Beginning { frames, recovered }
 }
 
 fn change_frames(
     look: &Look<'_>,
-    epoch: &str,
+    epoch: &Arc<str>,
     changes: Vec<Change<Arc<Payload>>>,
     n: &mut u64,
-) -> Vec<String> {
-    let Look { topic, view, filter } = look;
+) -> Vec<Unsent> {
     let mut frames = Vec::new();
-    let all: Vec<(u64, Arc<str>)> = changes
-        .into_iter()
-        .filter_map(|change| match change {
-            Change::Put(entry) if filter.passes(&entry.key, &entry.value) => {
-                Some((entry.version, entry.value.put(*view, &entry.key, entry.version, 0)))
-            }
-            // It may have been selected before: whoever does not hold it ignores this.
-            Change::Put(entry) if filter.passes_key(&entry.key) => Some((
-                entry.version,
-                format!(r#"{{"op":"out","k":{},"v":"{}"}}"#, quote(&entry.key), entry.version)
-                    .into(),
-            )),
-            Change::Gone(tombstone) if filter.passes_key(&tombstone.key) => Some((
-                tombstone.version,
-                format!(
-                    r#"{{"op":"del","k":{},"v":"{}"}}"#,
-                    quote(&tombstone.key),
-                    tombstone.version
-                )
-                .into(),
-            )),
-            Change::Put(_) | Change::Gone(_) => None,
-        })
-        .collect();
-    // The first chunk follows on whatever place the client came with.
+    let mut ops: Vec<Arc<str>> = Vec::new();
+    let (mut bytes, mut last) = (0, 0);
+    // The first part follows on whatever place the client came with.
     let mut from = 0;
-    for chunk in all.chunks(RESUME_CHANGES) {
+    let mut cut = |ops: &mut Vec<Arc<str>>, last: u64| {
+        if ops.is_empty() {
+            return;
+        }
         *n += 1;
-        // Several deletes may share a version: until `synced`, the place stays below the chunk's last one.
-        let place = chunk.last().map_or(0, |(version, _)| version.saturating_sub(1));
-        let ops: Vec<Arc<str>> = chunk.iter().map(|(_, op)| Arc::clone(op)).collect();
-        frames.push(ch(*n, topic, epoch, Span { from, to: place }, None, &ops));
+        // Several deletes may share a version: until `synced`, the place stays below the part's last one.
+        let place = last.saturating_sub(1);
+        let text = ch(*n, look.topic, epoch, Span { from, to: place }, None, ops);
+        let mark = Mark { epoch: Arc::clone(epoch), version: place };
+        frames.push(Unsent::changes(look.sub, text, mark));
         from = place;
+        ops.clear();
+    };
+    for (version, op) in changes.iter().filter_map(|change| resumed(look, change)) {
+        if ops.len() >= RESUME_CHANGES || bytes >= RESUME_BYTES {
+            cut(&mut ops, last);
+            bytes = 0;
+        }
+        bytes += op.len();
+        last = version;
+        ops.push(op);
     }
+    cut(&mut ops, last);
     frames
+}
+
+/// A change as somebody sees it who comes back; none if it is not for them.
+fn resumed(look: &Look<'_>, change: &Change<Arc<Payload>>) -> Option<(u64, Arc<str>)> {
+    let Look { view, filter, .. } = look;
+    let (key, version) = (change.key(), change.version());
+    if !filter.passes_key(key) {
+        return None;
+    }
+    let op = match change {
+        Change::Put(entry) if filter.passes(key, &entry.value) => {
+            entry.value.put(*view, key, version, 0)
+        }
+        // It may have been selected before: whoever does not hold it ignores this.
+        Change::Put(_) => format!(r#"{{"op":"out","k":{},"v":"{version}"}}"#, quote(key)).into(),
+        Change::Gone(_) => format!(r#"{{"op":"del","k":{},"v":"{version}"}}"#, quote(key)).into(),
+    };
+    Some((version, op))
 }

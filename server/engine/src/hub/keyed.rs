@@ -49,7 +49,7 @@ pub struct Reader {
 pub struct Begin {
     /// Epoch of the topic.
     pub epoch: Arc<str>,
-    /// Version up to which `resume` tells everything.
+    /// Version up to which the reader knows everything after `resume`; never before its place.
     pub head: u64,
     /// What it missed.
     pub resume: Resume<Arc<Payload>>,
@@ -169,10 +169,25 @@ impl KeyedTopic {
         }
     }
 
-    /// The topic was read whole for the first time: from here on, empty means empty.
+    /// A list is taken in from now on: its parts come in any order and its deletes share a version, so
+    /// until [`Self::set_listed`] nobody is told a place beyond the present one.
+    pub fn begin_list(&self) {
+        let mut inner = self.inner();
+        inner.log.begin_list();
+        let head = inner.log.head();
+        for Reader { mailbox, sub, .. } in inner.readers.values() {
+            mailbox.hold(*sub, Some(head));
+        }
+    }
+
+    /// The topic was read whole; for the first time: from here on, empty means empty.
     pub fn set_listed(&self, version: u64) {
         let mut inner = self.inner();
+        inner.log.end_list();
         inner.log.advance(version);
+        for Reader { mailbox, sub, .. } in inner.readers.values() {
+            mailbox.hold(*sub, None);
+        }
         if !std::mem::replace(&mut inner.listed, true) {
             inner.log.begin_at(version);
             Self::reset_readers(&mut inner);
@@ -195,19 +210,31 @@ impl KeyedTopic {
 
     /// Subscribes a reader and tells it what it missed, as of one moment. None while the topic was never
     /// complete: then the reader is kept and will be reset once it is.
+    ///
+    /// `witnessed` is a version that the cluster surely reached: a place up to it that lies ahead of us was
+    /// given by another process that heard earlier, and what we hear until then its owner knows already.
     pub fn subscribe(
         &self,
         id: ReaderId,
         reader: Reader,
         at: Option<(&str, u64)>,
+        witnessed: u64,
     ) -> Option<Begin> {
         let mut inner = self.inner();
         let head = inner.log.head();
         reader.mailbox.open(reader.sub, head);
-        let begin = inner.listed.then(|| Begin {
-            epoch: Arc::clone(inner.log.epoch()),
-            head,
-            resume: inner.log.since(at),
+        reader.mailbox.hold(reader.sub, inner.log.is_in_list().then_some(head));
+        let epoch = Arc::clone(inner.log.epoch());
+        let ahead = at.filter(|(known, version)| {
+            **known == *epoch && *version > inner.log.newest() && *version <= witnessed
+        });
+        let begin = inner.listed.then(|| match ahead {
+            Some((_, version)) => Begin { epoch, head: version, resume: Resume::Log(Vec::new()) },
+            None => {
+                let resume = inner.log.since(at);
+                let place = at.filter(|_| !matches!(resume, Resume::None(_)));
+                Begin { epoch, head: place.map_or(head, |(_, at)| at.max(head)), resume }
+            }
         });
         inner.readers.insert(id, reader);
         begin

@@ -5,10 +5,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::outbox::{Effect, Outbox, Waiting};
+use domain::{
+    outbox::{Effect, Outbox, Waiting},
+    wire::View,
+};
 use tokio::sync::Notify;
 
 use super::payload::Payload;
@@ -44,9 +48,9 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    fn size(&self) -> usize {
+    fn size(&self, view: View) -> usize {
         match self {
-            Self::Put { payload, .. } => payload.row.len(),
+            Self::Put { payload, .. } => payload.text(view).len(),
             Self::Gone { .. } | Self::Out => 100,
         }
     }
@@ -74,6 +78,8 @@ struct Boxes {
     keyed: BTreeMap<Sub, Outbox<Delivery>>,
     feeds: BTreeMap<Sub, Feed>,
     resets: BTreeSet<Sub>,
+    /// Those for which something waits.
+    ready: BTreeSet<Sub>,
     /// Whose turn it was: the others come first.
     last: Option<Sub>,
 }
@@ -94,12 +100,22 @@ impl Mailbox {
     pub fn open(&self, sub: Sub, place: u64) {
         let mut boxes = self.boxes();
         boxes.resets.remove(&sub);
+        boxes.ready.remove(&sub);
         boxes.keyed.insert(sub, Outbox::new(place));
     }
 
     /// Begins to keep events of a feed.
     pub fn open_feed(&self, sub: Sub) {
-        self.boxes().feeds.insert(sub, Feed::default());
+        let mut boxes = self.boxes();
+        boxes.ready.remove(&sub);
+        boxes.feeds.insert(sub, Feed::default());
+    }
+
+    /// Keeps the place of a keyed topic at `held`, whatever is posted; none: lets it go again.
+    pub fn hold(&self, sub: Sub, held: Option<u64>) {
+        if let Some(outbox) = self.boxes().keyed.get_mut(&sub) {
+            outbox.hold(held);
+        }
     }
 
     /// Forgets a subscription and what waits for it.
@@ -108,13 +124,21 @@ impl Mailbox {
         boxes.keyed.remove(&sub);
         boxes.feeds.remove(&sub);
         boxes.resets.remove(&sub);
+        boxes.ready.remove(&sub);
     }
 
     /// Puts a change in.
     pub fn post(&self, sub: Sub, key: &Arc<str>, version: u64, effect: Effect, delivery: Delivery) {
-        if let Some(outbox) = self.boxes().keyed.get_mut(&sub) {
-            outbox.put(key, version, effect, delivery);
+        let mut boxes = self.boxes();
+        let Some(outbox) = boxes.keyed.get_mut(&sub) else { return };
+        outbox.put(key, version, effect, delivery);
+        // What came and went unread leaves nothing to say.
+        if outbox.is_empty() {
+            boxes.ready.remove(&sub);
+            return;
         }
+        boxes.ready.insert(sub);
+        drop(boxes);
         self.bell.notify_one();
     }
 
@@ -127,14 +151,16 @@ impl Mailbox {
 
     /// Puts an event in.
     pub fn post_event(&self, sub: Sub, position: u64, event: &Arc<str>) {
-        if let Some(feed) = self.boxes().feeds.get_mut(&sub) {
-            feed.waiting.push_back((position, Arc::clone(event)));
-            if feed.waiting.len() > MOST_EVENTS
-                && let Some((lost, _)) = feed.waiting.pop_front()
-            {
-                feed.gap = Some(feed.gap.map_or((lost, lost), |(from, _)| (from, lost)));
-            }
+        let mut boxes = self.boxes();
+        let Some(feed) = boxes.feeds.get_mut(&sub) else { return };
+        feed.waiting.push_back((position, Arc::clone(event)));
+        if feed.waiting.len() > MOST_EVENTS
+            && let Some((lost, _)) = feed.waiting.pop_front()
+        {
+            feed.gap = Some(feed.gap.map_or((lost, lost), |(from, _)| (from, lost)));
         }
+        boxes.ready.insert(sub);
+        drop(boxes);
         self.bell.notify_one();
     }
 
@@ -142,6 +168,7 @@ impl Mailbox {
     pub fn post_reset(&self, sub: Sub) {
         let mut boxes = self.boxes();
         if boxes.keyed.remove(&sub).is_some() {
+            boxes.ready.remove(&sub);
             boxes.resets.insert(sub);
         }
         drop(boxes);
@@ -156,31 +183,30 @@ impl Mailbox {
         self.bell.notified().await;
     }
 
-    /// Takes what is next, in turns over the subscriptions.
-    pub fn take(&self) -> Option<Mail> {
+    /// Takes what is next, in turns over the subscriptions; `view` tells how long their changes are.
+    pub fn take(&self, view: impl Fn(Sub) -> View) -> Option<Mail> {
         let mut boxes = self.boxes();
         if let Some(sub) = boxes.resets.pop_first() {
             return Some(Mail::Reset(sub));
         }
         let sub = boxes.next()?;
         boxes.last = Some(sub);
-        if let Some(feed) = boxes.feeds.get_mut(&sub) {
-            let most = feed.waiting.len().min(MOST_CHANGES);
-            return Some(Mail::Events(sub, feed.gap.take(), feed.waiting.drain(..most).collect()));
+        let mail = boxes.take_of(sub, view(sub));
+        if !boxes.has_left(sub) {
+            boxes.ready.remove(&sub);
         }
-        let outbox = boxes.keyed.get_mut(&sub)?;
-        let (mut count, mut bytes) = (0, 0);
-        let (changes, place) = outbox.take(|waiting| {
-            count += 1;
-            bytes += waiting.change.size();
-            count < MOST_CHANGES && bytes < MOST_BYTES
-        });
-        Some(Mail::Changes(sub, changes, place))
+        mail
     }
 
     /// Newest version considered for a subscription, if nothing waits for it.
     pub fn idle_head(&self, sub: Sub) -> Option<u64> {
         self.boxes().keyed.get(&sub).filter(|outbox| outbox.is_empty()).map(Outbox::considered)
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        let boxes = self.boxes();
+        boxes.ready.is_empty() && boxes.resets.is_empty()
     }
 
     /// Changes that wait, in all.
@@ -194,16 +220,29 @@ impl Mailbox {
 
 impl Boxes {
     fn next(&self) -> Option<Sub> {
-        let waiting = |sub: &Sub| {
-            self.keyed.get(sub).is_some_and(|outbox| !outbox.is_empty())
-                || self.feeds.get(sub).is_some_and(|feed| !feed.waiting.is_empty())
-        };
-        let subs: BTreeSet<Sub> = self.keyed.keys().chain(self.feeds.keys()).copied().collect();
-        let later = subs
-            .iter()
-            .filter(|sub| self.last.is_none_or(|last| **sub > last))
-            .find(|sub| waiting(sub));
-        later.or_else(|| subs.iter().find(|sub| waiting(sub))).copied()
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.ready.range((after, Bound::Unbounded)).next();
+        later.or_else(|| self.ready.first()).copied()
+    }
+
+    fn has_left(&self, sub: Sub) -> bool {
+        self.keyed.get(&sub).is_some_and(|outbox| !outbox.is_empty())
+            || self.feeds.get(&sub).is_some_and(|feed| !feed.waiting.is_empty())
+    }
+
+    fn take_of(&mut self, sub: Sub, view: View) -> Option<Mail> {
+        if let Some(feed) = self.feeds.get_mut(&sub) {
+            let most = feed.waiting.len().min(MOST_CHANGES);
+            return Some(Mail::Events(sub, feed.gap.take(), feed.waiting.drain(..most).collect()));
+        }
+        let outbox = self.keyed.get_mut(&sub)?;
+        let (mut count, mut bytes) = (0, 0);
+        let (changes, place) = outbox.take(|waiting| {
+            count += 1;
+            bytes += waiting.change.size(view);
+            count < MOST_CHANGES && bytes < MOST_BYTES
+        });
+        Some(Mail::Changes(sub, changes, place))
     }
 }
 
@@ -223,7 +262,7 @@ mod tests {
             event(&mailbox, position);
         }
         assert_eq!(mailbox.n_waiting(), MOST_EVENTS);
-        let Some(Mail::Events(_, gap, events)) = mailbox.take() else { panic!() };
+        let Some(Mail::Events(_, gap, events)) = mailbox.take(|_| View::Row) else { panic!() };
         assert_eq!((gap, events[0].0), (Some((1, 5)), 6));
     }
 
@@ -242,7 +281,7 @@ mod tests {
                 );
             }
         }
-        let order: Vec<u32> = std::iter::from_fn(|| mailbox.take())
+        let order: Vec<u32> = std::iter::from_fn(|| mailbox.take(|_| View::Row))
             .map(|mail| match mail {
                 Mail::Changes(sub, ..) => sub.0,
                 other => panic!("{other:?}"),
@@ -259,7 +298,7 @@ mod tests {
         mailbox.post(Sub(1), &Arc::from("a"), 1, Effect::Create, Delivery::Out);
         mailbox.post_reset(Sub(1));
         mailbox.post(Sub(1), &Arc::from("a"), 2, Effect::Create, Delivery::Out);
-        assert!(matches!(mailbox.take(), Some(Mail::Reset(Sub(1)))));
-        assert!(mailbox.take().is_none());
+        assert!(matches!(mailbox.take(|_| View::Row), Some(Mail::Reset(Sub(1)))));
+        assert!(mailbox.take(|_| View::Row).is_none());
     }
 }

@@ -10,30 +10,79 @@ use domain::{
     wire::{Cursor, View},
 };
 
-use super::payload::{Payload, quote};
+use super::{
+    mailbox::Sub,
+    payload::{Payload, quote},
+};
 
 /// Bytes of items per `snapshot` frame, roughly: a socket keeps a buffer as long as its longest frame for
 /// good, and a browser should not parse for long without a pause.
 const SNAPSHOT_BYTES: usize = 16 * 1024;
 
+/// A place that a client has reached once it has taken a text.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) epoch: Arc<str>,
+    pub(super) version: u64,
+}
+
+/// A text with what it means for a subscription.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) text: String,
+    /// What it is about; it means nothing once that was begun anew. Numbered changes belong to the
+    /// connection: none of them may be missing.
+    pub(super) about: Option<Sub>,
+    /// Where it brings that subscription.
+    pub(super) mark: Option<(Sub, Mark)>,
+}
+
 /// One thing to send.
 #[derive(Debug)]
 pub(super) enum Unsent {
     /// A text.
-    Text(String),
+    Text(Box<Said>),
     /// A whole topic, or what is left of it.
     Snapshot(Box<Snapshot>),
 }
 
 impl From<String> for Unsent {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(Box::new(Said { text, about: None, mark: None }))
+    }
+}
+
+impl Unsent {
+    /// A text about a subscription that a later beginning of it makes void.
+    pub(super) fn about(sub: Sub, text: String, mark: Option<Mark>) -> Self {
+        Self::Text(Box::new(Said { text, about: Some(sub), mark: mark.map(|mark| (sub, mark)) }))
+    }
+
+    /// Numbered changes of a subscription.
+    pub(super) fn changes(sub: Sub, text: String, mark: Mark) -> Self {
+        Self::Text(Box::new(Said { text, about: None, mark: Some((sub, mark)) }))
+    }
+
+    /// Does not bring a subscription anywhere any more.
+    pub(super) fn forget_mark(&mut self, sub: Sub) {
+        if let Self::Text(said) = self {
+            said.mark.take_if(|(marked, _)| *marked == sub);
+        }
+    }
+
+    /// Whether it means nothing once a subscription was begun anew or given up.
+    pub(super) fn is_about(&self, sub: Sub) -> bool {
+        match self {
+            Self::Text(said) => said.about == Some(sub),
+            Self::Snapshot(snapshot) => snapshot.sub == sub,
+        }
     }
 }
 
 /// A whole topic as of one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
+    sub: Sub,
     topic: Topic,
     view: View,
     at: Cursor,
@@ -44,12 +93,13 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// All of these, as of a place.
     pub(super) fn new(
+        sub: Sub,
         topic: Topic,
         view: View,
         at: Cursor,
         entries: Vec<Entry<Arc<Payload>>>,
     ) -> Self {
-        Self { topic, view, at, total: entries.len(), entries: entries.into_iter() }
+        Self { sub, topic, view, at, total: entries.len(), entries: entries.into_iter() }
     }
 
     /// The next frame; none after the last item.
@@ -79,21 +129,22 @@ impl Snapshot {
     }
 }
 
-/// Takes the next text out of what is to be sent.
-pub(super) fn next_text(unsent: &mut VecDeque<Unsent>) -> Option<String> {
+/// Takes the next text out of what is to be sent, and where it brings its subscription.
+pub(super) fn next_text(unsent: &mut VecDeque<Unsent>) -> Option<(String, Option<(Sub, Mark)>)> {
     loop {
-        match unsent.front_mut()? {
-            Unsent::Snapshot(snapshot) => {
-                if let Some(text) = snapshot.next_frame() {
-                    return Some(text);
-                }
-                unsent.pop_front();
+        if let Unsent::Snapshot(snapshot) = unsent.front_mut()? {
+            if let Some(text) = snapshot.next_frame() {
+                return Some((text, None));
             }
-            Unsent::Text(text) => {
-                let text = std::mem::take(text);
-                unsent.pop_front();
-                return Some(text);
+            unsent.pop_front();
+            continue;
+        }
+        if let Unsent::Text(said) = unsent.pop_front()? {
+            // A long beginning leaves no room behind: most connections idle most of the time.
+            if unsent.is_empty() {
+                *unsent = VecDeque::new();
             }
+            return Some((said.text, said.mark));
         }
     }
 }
@@ -115,11 +166,16 @@ mod tests {
             )),
         };
         let at = Cursor("e".to_owned(), 9);
-        let snapshot =
-            Snapshot::new("state/f".parse().unwrap(), View::Row, at, (1..=n).map(entry).collect());
+        let snapshot = Snapshot::new(
+            Sub(1),
+            "state/f".parse().unwrap(),
+            View::Row,
+            at,
+            (1..=n).map(entry).collect(),
+        );
         let mut unsent = VecDeque::from([Unsent::Snapshot(Box::new(snapshot))]);
         std::iter::from_fn(|| next_text(&mut unsent))
-            .map(|text| {
+            .map(|(text, _)| {
                 assert!(text.len() < SNAPSHOT_BYTES + 1_000, "{} bytes in a frame", text.len());
                 serde_json::from_str(&text).unwrap()
             })

@@ -147,6 +147,7 @@ impl Keeper {
             ));
             self.story.rewound(kind);
         }
+        book.topic.begin_list();
         book.refused = refused;
         let found = if known && !rewound { Found::AfterGap } else { Found::First };
         let keys: BTreeSet<String> = objects.iter().map(|object| object.key.to_string()).collect();

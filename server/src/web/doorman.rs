@@ -1,0 +1,289 @@
+//! Who is inside: live links are counted per address and in all, whatever carries them, and are asked to
+//! come back one after the other when the server ends.
+//!
+//! Invariant: a place that was given is given back, however its owner ends; nobody waits at the door.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use engine::{hub::Hub, metrics::Transport};
+
+use super::{Front, bucket::Bucket, probes::problem};
+use crate::config::Limits;
+
+/// Reconnects per second that a server of two cores takes without anybody waiting: a connection with its
+/// first topics costs it a few milliseconds.
+const RECONNECTS_PER_SECOND: u64 = 200;
+/// On shutdown clients are spread over this time at least, in milliseconds.
+const SHORTEST_SPREAD_MS: u64 = 1_000;
+/// On shutdown clients are spread over this time at most, in milliseconds.
+const LONGEST_SPREAD_MS: u64 = 20_000;
+/// Seconds after which somebody who was turned away may ask again.
+const RETRY_AFTER: &str = "5";
+/// Addresses whose requests are counted at the same time; beyond, those that are calm are forgotten.
+const MOST_BUCKETS: usize = 1_024;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Doorman {
+    /// A lock, held for a map operation: connections come and go in handlers.
+    inside: Mutex<Inside>,
+    /// Made once, by the first who is sent home.
+    farewell: OnceLock<Farewell>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    by_address: BTreeMap<IpAddr, usize>,
+    all: usize,
+    buckets: BTreeMap<IpAddr, Bucket>,
+}
+
+/// When each of those who are inside is to come back.
+#[derive(Debug)]
+struct Farewell {
+    spread_ms: u64,
+    guests: u64,
+    next: AtomicU64,
+}
+
+/// A place inside; leaving gives it back.
+#[derive(Debug)]
+pub struct Seat {
+    doorman: Arc<Doorman>,
+    hub: Arc<Hub>,
+    address: IpAddr,
+    transport: Transport,
+}
+
+impl Doorman {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a connection in, unless there are too many. Loopback is not counted per address.
+    pub fn enter(
+        self: &Arc<Self>,
+        hub: &Arc<Hub>,
+        address: IpAddr,
+        transport: Transport,
+        limits: &Limits,
+    ) -> Option<Seat> {
+        let mut inside = self.inside();
+        if inside.is_full(address, limits) {
+            return None;
+        }
+        *inside.by_address.entry(address).or_default() += 1;
+        inside.all += 1;
+        drop(inside);
+        hub.metrics.came(transport);
+        Some(Seat { doorman: Arc::clone(self), hub: Arc::clone(hub), address, transport })
+    }
+
+    /// Whether a connection from there would be turned away.
+    pub fn is_full(&self, address: IpAddr, limits: &Limits) -> bool {
+        self.inside().is_full(address, limits)
+    }
+
+    /// Whether one more request from there is no flood: over HTTP each request is a message. Loopback is
+    /// not counted, as with connections: a tunnel or a proxy may stand for many.
+    pub fn hears(&self, address: IpAddr, rate: u32) -> bool {
+        if address.is_loopback() {
+            return true;
+        }
+        let mut inside = self.inside();
+        if inside.buckets.len() >= MOST_BUCKETS {
+            inside.buckets.retain(|_, bucket| !bucket.is_full());
+        }
+        inside.buckets.entry(address).or_insert_with(|| Bucket::new(rate)).take()
+    }
+
+    /// In how many milliseconds the next one who is sent home is to come back.
+    pub fn farewell(&self) -> u64 {
+        let farewell = self.farewell.get_or_init(|| Farewell::of(self.inside().all as u64));
+        farewell.next_ms(rand::random())
+    }
+}
+
+impl Inside {
+    fn is_full(&self, address: IpAddr, limits: &Limits) -> bool {
+        let here = self.by_address.get(&address).copied().unwrap_or_default();
+        self.all >= limits.total || (here >= limits.per_address && !address.is_loopback())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut inside = self.doorman.inside();
+        inside.all = inside.all.saturating_sub(1);
+        if let Some(here) = inside.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                inside.by_address.remove(&self.address);
+            }
+        }
+        drop(inside);
+        self.hub.metrics.went(self.transport);
+    }
+}
+
+impl Farewell {
+    /// For so many guests.
+    fn of(guests: u64) -> Self {
+        let spread_ms =
+            (guests * 1_000 / RECONNECTS_PER_SECOND).clamp(SHORTEST_SPREAD_MS, LONGEST_SPREAD_MS);
+        Self { spread_ms, guests: guests.max(1), next: AtomicU64::new(0) }
+    }
+
+    /// Each gets a slot of its own, and some moment in it, so that there is no wave by chance either.
+    fn next_ms(&self, dice: u64) -> u64 {
+        let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.guests;
+        let (begin, end) =
+            (slot * self.spread_ms / self.guests, (slot + 1) * self.spread_ms / self.guests);
+        begin + dice % (end - begin).max(1)
+    }
+}
+
+/// Lets somebody in, or says why not.
+pub fn admit(front: &Front, peer: IpAddr, transport: Transport) -> Result<Seat, Response> {
+    let Front { hub, doorman, limits, .. } = front;
+    if front.cancel.is_cancelled() {
+        return Err(closing());
+    }
+    if transport != Transport::WebSocket && !doorman.hears(peer, limits.rate) {
+        return Err(too_often());
+    }
+    doorman.enter(hub, peer, transport, limits).ok_or_else(full)
+}
+
+/// What somebody is told for whom there is no place.
+pub fn full() -> Response {
+    turned_away(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too_many_connections",
+        "too many live links are open; close some tabs or raise `limits.total`",
+    )
+}
+
+/// What somebody is told who asks too often.
+pub fn too_often() -> Response {
+    turned_away(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        "too many requests from this address; wait as `Retry-After` says, or raise `limits.rate`",
+    )
+}
+
+/// What somebody is told who comes while the server ends.
+pub fn closing() -> Response {
+    turned_away(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "shutting_down",
+        "the server is restarting; come back as `Retry-After` says",
+    )
+}
+
+fn turned_away(status: StatusCode, code: &'static str, detail: &str) -> Response {
+    let mut response = problem(status, code, detail);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: &str = "192.0.2.1";
+
+    fn limits(per_address: usize, total: usize) -> Limits {
+        Limits { inbound_bytes: 1, rate: 20, topics: 1, per_address, total }
+    }
+
+    fn enter(doorman: &Arc<Doorman>, address: &str, limits: &Limits) -> Option<Seat> {
+        let hub = Arc::new(Hub::new());
+        doorman.enter(&hub, address.parse().unwrap(), Transport::Sse, limits)
+    }
+
+    #[test]
+    fn the_house_fills_up_and_empties() {
+        let doorman = Arc::new(Doorman::default());
+        let seats: Vec<_> = (0..2).map(|_| enter(&doorman, FAR, &limits(2, 4)).unwrap()).collect();
+        assert!(enter(&doorman, FAR, &limits(2, 4)).is_none(), "per address");
+        let near = "127.0.0.1";
+        let near_seats: Vec<_> =
+            (0..2).map(|_| enter(&doorman, near, &limits(1, 4)).unwrap()).collect();
+        assert!(enter(&doorman, near, &limits(1, 4)).is_none(), "in all");
+        assert!(doorman.is_full(near.parse().unwrap(), &limits(1, 4)));
+        drop(seats);
+        drop(near_seats);
+        assert!(enter(&doorman, FAR, &limits(2, 4)).is_some());
+    }
+
+    #[test]
+    fn a_flood_of_requests_from_afar_is_turned_away_and_loopback_is_not_counted() {
+        let doorman = Doorman::default();
+        let heard = |address: &str| {
+            let address: IpAddr = address.parse().unwrap();
+            (0..100).filter(|_| doorman.hears(address, 20)).count()
+        };
+        assert_eq!((heard(FAR), heard("192.0.2.2"), heard("::1")), (40, 40, 100));
+    }
+
+    #[test]
+    fn reconnects_are_spread_by_how_many_there_are() {
+        for (guests, spread) in [
+            (0, 1_000),
+            (1, 1_000),
+            (200, 1_000),
+            (2_000, 10_000),
+            (4_000, 20_000),
+            (10_000, 20_000),
+        ] {
+            assert_eq!(Farewell::of(guests).spread_ms, spread, "{guests}");
+        }
+    }
+
+    #[test]
+    fn no_second_takes_more_reconnects_than_its_share() {
+        for guests in [1_u64, 7, 500, 2_000, 10_000] {
+            let farewell = Farewell::of(guests);
+            let mut by_second: BTreeMap<u64, u64> = BTreeMap::new();
+            for guest in 0..guests {
+                let ms = farewell.next_ms(guest.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                assert!(ms < farewell.spread_ms);
+                *by_second.entry(ms / 1_000).or_default() += 1;
+            }
+            let share = (guests * 1_000).div_ceil(farewell.spread_ms);
+            let most = by_second.values().max().copied().unwrap();
+            assert!(most <= share + 1, "{most} of {guests} in one second: {by_second:?}");
+        }
+    }
+
+    #[test]
+    fn the_spread_is_that_of_those_who_were_inside_when_it_began() {
+        let doorman = Arc::new(Doorman::default());
+        let limits = limits(10_000, 10_000);
+        let seats: Vec<_> = (0..400).map(|_| enter(&doorman, FAR, &limits).unwrap()).collect();
+        let times: Vec<u64> = seats
+            .into_iter()
+            .map(|seat| {
+                let ms = doorman.farewell();
+                drop(seat);
+                ms
+            })
+            .collect();
+        let (first, last) = (times[..200].iter().max(), times[200..].iter().min());
+        assert!(first < last, "those who leave do not shorten the time of those who stay");
+        assert!((1_900..2_000).contains(times.last().unwrap()), "{times:?}");
+    }
+}
