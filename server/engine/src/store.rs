@@ -66,13 +66,17 @@ pub enum StoreError {
         what: &'static str,
     },
     /// It may not be written.
-    #[error("could not {what}: the database is read-only; check the file's and the folder's permissions")]
+    #[error(
+        "could not {what}: the database is read-only; check the file's and the folder's permissions"
+    )]
     ReadOnly {
         /// The operation.
         what: &'static str,
     },
     /// Its content is damaged.
-    #[error("could not {what}: the database is damaged ({message}); restore a backup, or move the file away to begin anew")]
+    #[error(
+        "could not {what}: the database is damaged ({message}); restore a backup, or move the file away to begin anew"
+    )]
     Damaged {
         /// The operation.
         what: &'static str,
@@ -305,7 +309,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Gives the lease back, so that another need not wait; and says that every reserved position that
     /// was used is written. Nothing happens if the claim is not the present one.
-    async fn release(&self, fabric: &FabricId, claim: Claim, now_ms: i64) -> Result<(), StoreError>;
+    async fn release(&self, fabric: &FabricId, claim: Claim, now_ms: i64)
+    -> Result<(), StoreError>;
 
     /// The feed of a fabric; begun if there is none.
     async fn feed(&self, fabric: &FabricId) -> Result<Feed, StoreError>;
@@ -315,7 +320,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn reserve(&self, fabric: &FabricId, claim: Claim, upto: u64) -> Result<(), StoreError>;
 
     /// Writes a batch, whole or not at all; when it returns, it survives `kill -9`.
-    async fn append(&self, fabric: &FabricId, claim: Claim, batch: &Batch) -> Result<(), StoreError>;
+    async fn append(
+        &self,
+        fabric: &FabricId,
+        claim: Claim,
+        batch: &Batch,
+    ) -> Result<(), StoreError>;
 
     /// Events of a fabric's feed.
     async fn events(
@@ -329,10 +339,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Where each kind's versions come from, and the newest version recorded of it: a list that is older
     /// means that the cluster's storage went back while nobody looked.
-    async fn origins(
-        &self,
-        fabric: &FabricId,
-    ) -> Result<BTreeMap<Kind, (Origin, u64)>, StoreError>;
+    async fn origins(&self, fabric: &FabricId)
+    -> Result<BTreeMap<Kind, (Origin, u64)>, StoreError>;
 
     /// Changes of one object, newest first, those before `before` (a `seq`) only.
     async fn history(

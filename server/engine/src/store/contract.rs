@@ -101,6 +101,6 @@ pub(super) fn events(events: Vec<StoredEvent>) -> Batch {
     Batch { events, ..Batch::default() }
 }
 
-pub(super) fn lost(done: Result<(), StoreError>) -> bool {
+pub(super) fn lost(done: &Result<(), StoreError>) -> bool {
     matches!(done, Err(StoreError::LeaseLost { .. }))
 }

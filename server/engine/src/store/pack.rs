@@ -2,7 +2,10 @@
 //!
 //! Invariant: what is read is bounded before it is inflated; nothing here knows a database.
 
-use std::{collections::BTreeMap, io::{Read as _, Write as _}};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+};
 
 use domain::object::ObjectKey;
 use flate2::{Compression, bufread::DeflateDecoder, write::DeflateEncoder};
@@ -35,8 +38,9 @@ pub(super) enum PackError {
     Json(#[from] serde_json::Error),
 }
 
-/// Packs texts, one after the other.
+/// Packs values, one after the other.
 pub(super) struct Packer {
+    /// What is being packed; kept for its room.
     text: Vec<u8>,
 }
 
@@ -50,25 +54,25 @@ impl Packer {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         serde_json::to_writer(&mut text, value)?;
-        let packed = self.text(&text);
+        let packed = deflated(&text);
         self.text = text;
         Ok(packed)
     }
+}
 
-    /// A text as it is.
-    pub(super) fn text(&mut self, text: &[u8]) -> Vec<u8> {
-        if text.len() < WORTH_IT {
-            return text.to_vec();
-        }
-        let mut packed = DeflateEncoder::new(vec![DEFLATED], Compression::default());
-        match packed.write_all(text).and_then(|()| packed.finish()) {
-            Ok(packed) if packed.len() < text.len() => packed,
-            _ => text.to_vec(),
-        }
+/// A text as it is laid into a column.
+pub(super) fn deflated(text: &[u8]) -> Vec<u8> {
+    if text.len() < WORTH_IT {
+        return text.to_vec();
+    }
+    let mut packed = DeflateEncoder::new(vec![DEFLATED], Compression::default());
+    match packed.write_all(text).and_then(|()| packed.finish()) {
+        Ok(packed) if packed.len() < text.len() => packed,
+        _ => text.to_vec(),
     }
 }
 
-/// Reads what a [`Packer`] wrote.
+/// Reads what was packed.
 pub(super) struct Unpacker {
     text: Vec<u8>,
 }
@@ -103,20 +107,19 @@ struct Got(ObjectKey, Box<str>, u64, Value);
 
 /// The parts of a checkpoint.
 pub(super) fn parts(objects: &BTreeMap<ObjectKey, Kept>) -> Result<Vec<Vec<u8>>, PackError> {
-    let mut packer = Packer::new();
     let (mut parts, mut open) = (Vec::new(), Vec::new());
     for (key, kept) in objects {
         open.push(if open.is_empty() { b'[' } else { b',' });
         serde_json::to_writer(&mut open, &Put(key, &kept.uid, kept.version, &kept.object))?;
         if open.len() >= PART {
             open.push(b']');
-            parts.push(packer.text(&open));
+            parts.push(deflated(&open));
             open.clear();
         }
     }
     if !open.is_empty() {
         open.push(b']');
-        parts.push(packer.text(&open));
+        parts.push(deflated(&open));
     }
     Ok(parts)
 }
@@ -128,9 +131,10 @@ pub(super) fn part(
     objects: &mut BTreeMap<ObjectKey, Kept>,
 ) -> Result<(), PackError> {
     let got: Vec<Got> = unpacker.json(body)?;
-    objects.extend(got.into_iter().map(|Got(key, uid, version, object)| {
-        (key, Kept { uid: uid.into(), version, object })
-    }));
+    objects
+        .extend(got.into_iter().map(|Got(key, uid, version, object)| {
+            (key, Kept { uid: uid.into(), version, object })
+        }));
     Ok(())
 }
 
@@ -142,32 +146,31 @@ mod tests {
 
     #[test]
     fn a_long_text_shrinks_and_a_short_one_stays() {
-        let mut packer = Packer::new();
-        assert_eq!(packer.text(b"{}"), b"{}");
+        assert_eq!(deflated(b"{}"), b"{}");
         let long = r#"{"oper":"up"},"#.repeat(100);
-        let packed = packer.text(long.as_bytes());
+        let packed = deflated(long.as_bytes());
         assert!(packed.len() < long.len() / 10, "{} bytes", packed.len());
         assert_eq!(Unpacker::new().text(&packed).unwrap(), long.as_bytes());
     }
 
     #[test]
     fn what_nobody_packed_is_refused() {
-        let mut packed = Packer::new().text(&vec![b'x'; 10_000]);
+        let mut packed = deflated(&vec![b'x'; 10_000]);
         packed.truncate(packed.len() / 2);
         assert!(matches!(Unpacker::new().text(&packed), Err(PackError::Deflate)));
         assert!(matches!(Unpacker::new().text(&[1]), Err(PackError::Deflate)));
         assert!(matches!(Unpacker::new().json::<Value>(b"{"), Err(PackError::Json(_))));
-        let bomb = Packer::new().text(&vec![b' '; LONGEST + (LONGEST / 2)]);
+        let bomb = deflated(&vec![b' '; LONGEST + (LONGEST / 2)]);
         assert!(matches!(Unpacker::new().text(&bomb), Err(PackError::Long)));
     }
 
     proptest! {
         #[test]
         fn any_text_reads_back(texts in proptest::collection::vec("[ -~]{0,40}", 0..200)) {
-            let (mut packer, mut unpacker) = (Packer::new(), Unpacker::new());
+            let mut unpacker = Unpacker::new();
             for text in [texts.concat(), texts.join("leaf-01"), "a".repeat(texts.len() * 500)] {
-                let packed = packer.text(text.as_bytes());
-                prop_assert_eq!(unpacker.text(&packed).unwrap(), text.as_bytes());
+                let packed = deflated(text.as_bytes());
+                prop_assert_eq!(undeflated(&packed).unwrap(), text.as_bytes());
             }
         }
     }

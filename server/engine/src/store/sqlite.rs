@@ -108,7 +108,12 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn release(&self, fabric: &FabricId, claim: Claim, now_ms: i64) -> Result<(), StoreError> {
+    async fn release(
+        &self,
+        fabric: &FabricId,
+        claim: Claim,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         within("give a fabric back", async {
             let mut tx = self.write().await?;
             lease::release(&mut tx, fabric, claim, now_ms).await?;
@@ -141,7 +146,12 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn append(&self, fabric: &FabricId, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
+    async fn append(
+        &self,
+        fabric: &FabricId,
+        claim: Claim,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
         within("write records", async {
             let packed = append::packed(batch).await?;
             let mut tx = self.write().await?;
@@ -203,7 +213,9 @@ impl Store for SqliteStore {
     }
 
     async fn upkeep(&self, retention: Retention, now_ms: i64) -> Result<Upkeep, StoreError> {
-        upkeep::upkeep(self.clone(), retention, now_ms).await.map_err(|fault| fault.told("keep records in order"))
+        upkeep::upkeep(self.clone(), retention, now_ms)
+            .await
+            .map_err(|fault| fault.told("keep records in order"))
     }
 
     async fn forget(&self, fabric: &FabricId) -> Result<(), StoreError> {

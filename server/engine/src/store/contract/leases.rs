@@ -43,16 +43,16 @@ pub(super) async fn a_late_writer_is_refused(store: Arc<dyn Store>) {
     let old = claimed(&*store, &prod, "a", BEGAN).await;
     let new = claimed(&*store, &prod, "b", BEGAN + TTL).await;
     let batch = events(vec![event(1, BEGAN)]);
-    assert!(lost(store.append(&prod, old, &batch).await));
-    assert!(lost(store.reserve(&prod, old, 100).await));
-    assert!(lost(store.append(&prod, Claim(new.0 + 1), &batch).await), "a claim of nobody");
-    assert!(lost(store.append(&fabric("lab"), new, &batch).await), "another fabric");
+    assert!(lost(&store.append(&prod, old, &batch).await));
+    assert!(lost(&store.reserve(&prod, old, 100).await));
+    assert!(lost(&store.append(&prod, Claim(new.0 + 1), &batch).await), "a claim of nobody");
+    assert!(lost(&store.append(&fabric("lab"), new, &batch).await), "another fabric");
     store.release(&prod, old, BEGAN + TTL).await.unwrap();
     assert!(store.events(&prod, &all()).await.unwrap().is_empty(), "nothing was written");
     assert_eq!(store.feed(&prod).await.unwrap().reserved, 0);
     store.append(&prod, new, &batch).await.unwrap();
     store.release(&prod, new, BEGAN + TTL).await.unwrap();
-    assert!(lost(store.append(&prod, new, &events(vec![event(2, BEGAN)])).await), "given back");
+    assert!(lost(&store.append(&prod, new, &events(vec![event(2, BEGAN)])).await), "given back");
 }
 
 pub(super) async fn a_claim_is_never_given_twice(store: Arc<dyn Store>) {
@@ -81,7 +81,7 @@ pub(super) async fn forgetting_a_fabric_leaves_the_others(store: Arc<dyn Store>)
         claims.push(claim);
     }
     store.forget(&lab).await.unwrap();
-    assert!(lost(store.append(&lab, claims[1], &events(vec![event(2, BEGAN)])).await));
+    assert!(lost(&store.append(&lab, claims[1], &events(vec![event(2, BEGAN)])).await));
     assert!(store.events(&lab, &all()).await.unwrap().is_empty());
     assert_eq!(store.at(&lab, Kind::Vpc, Moment::Now).await.unwrap(), Known::default());
     let feed = store.feed(&lab).await.unwrap();

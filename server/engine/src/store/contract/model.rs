@@ -95,15 +95,16 @@ impl Book {
         match moment {
             Moment::Now => true,
             Moment::Time(ms) => change.at_ms <= ms,
-            Moment::Version(version) => {
-                change.rewinds < self.rewinds || change.version <= version
-            }
+            Moment::Version(version) => change.rewinds < self.rewinds || change.version <= version,
         }
     }
 
     /// Whether all that is older than what was let go is in the state at a moment: then it is kept.
     fn must_be_kept(&self, moment: Moment, cut_ms: i64) -> bool {
-        self.all.iter().filter(|change| change.at_ms <= cut_ms).all(|change| self.is_in(change, moment))
+        self.all
+            .iter()
+            .filter(|change| change.at_ms <= cut_ms)
+            .all(|change| self.is_in(change, moment))
     }
 
     fn moments(&self) -> Vec<Moment> {

@@ -147,8 +147,7 @@ pub(super) async fn a_storage_that_went_back_leaves_what_was_recorded(store: Arc
     let origins = store.origins(&prod).await.unwrap();
     assert_eq!(origins.into_iter().collect::<Vec<_>>(), [(Kind::Vpc, (origin(1), 500))]);
     // An empty kind of a known cluster: it was listed, and nothing was there.
-    let empty =
-        Batch { origins: vec![(Kind::Server, origin(0))], ..Batch::default() };
+    let empty = Batch { origins: vec![(Kind::Server, origin(0))], ..Batch::default() };
     store.append(&prod, claim, &empty).await.unwrap();
     let known = store.at(&prod, Kind::Server, Moment::Now).await.unwrap();
     assert_eq!((known.objects.len(), known.origin), (0, Some(origin(0))));

@@ -1,6 +1,6 @@
 //! Clauses about what is kept how long.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use domain::{
     history::{Content, Moment},
@@ -125,7 +125,7 @@ fn noise(seed: u64, bytes: usize) -> String {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        text.push_str(&format!("{state:016x}"));
+        let _ = write!(text, "{state:016x}");
     }
     text
 }

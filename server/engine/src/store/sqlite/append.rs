@@ -20,7 +20,7 @@ use super::{
 };
 use crate::store::{
     Batch, Change, Claim, Origin, StoredEvent,
-    pack::{PackError, Packer},
+    pack::{self, PackError, Packer},
 };
 
 /// Bodies packed between two rests: packing is work, and others wait for the thread.
@@ -45,7 +45,7 @@ pub(super) async fn packed(batch: &Batch) -> Result<Packed, Fault> {
     let mut digest = Sha256::new();
     let mut events = Vec::with_capacity(batch.events.len());
     for (at, event) in batch.events.iter().enumerate() {
-        let body = packer.text(event.text.as_bytes());
+        let body = pack::deflated(event.text.as_bytes());
         digest.update(format!("e {} {} {} ", event.position, event.at_ms, body.len()));
         digest.update(&body);
         events.push(body);
@@ -100,10 +100,11 @@ pub(super) async fn append(
     packed: &Packed,
 ) -> Result<(), Fault> {
     let fabric = lease::guard(connection, fabric, claim).await?;
-    let written: Option<Vec<u8>> = sqlx::query_scalar("SELECT last_batch FROM fabrics WHERE id = ?")
-        .bind(fabric)
-        .fetch_one(&mut *connection)
-        .await?;
+    let written: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT last_batch FROM fabrics WHERE id = ?")
+            .bind(fabric)
+            .fetch_one(&mut *connection)
+            .await?;
     if batch.is_empty() || written.as_ref() == Some(&packed.digest) {
         return Ok(());
     }

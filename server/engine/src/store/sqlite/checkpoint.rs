@@ -83,8 +83,7 @@ async fn made(store: &SqliteStore, series: i64, moment: Moment) -> Result<bool, 
         let parts = pack::parts(&known.objects)?;
         Ok::<_, Fault>((known, parts))
     });
-    let (known, parts) =
-        packing.await.map_err(|error| Fault::Impossible(error.to_string()))??;
+    let (known, parts) = packing.await.map_err(|error| Fault::Impossible(error.to_string()))??;
 
     let last = loaded.lines.last().map(|line| (line.seq, line.at_ms));
     let Some((seq, at_ms)) = last else { return Ok(false) };

@@ -37,7 +37,9 @@ pub(super) fn path(place: &str) -> Result<Option<&Path>, StoreError> {
     let rest = match place.split_once(':') {
         Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
         Some((scheme, rest)) if rest.starts_with("//") => {
-            let message = format!("this build keeps records in SQLite only, not in `{scheme}`; write sqlite://PATH");
+            let message = format!(
+                "this build keeps records in SQLite only, not in `{scheme}`; write sqlite://PATH"
+            );
             return Err(StoreError::Open { place: format!("{scheme}:…"), message });
         }
         _ => place,
@@ -100,8 +102,9 @@ async fn writer(
         }),
         Err(fault) if fault.code() == fault::NO_DATABASE => Err(StoreError::Open {
             place: place.to_owned(),
-            message: "it is no SQLite database, or a damaged one; move it away, or restore a backup"
-                .to_owned(),
+            message:
+                "it is no SQLite database, or a damaged one; move it away, or restore a backup"
+                    .to_owned(),
         }),
         Err(fault) => Err(match fault.told(OPENING) {
             StoreError::Failed { message, .. } => {

@@ -430,7 +430,9 @@ pub(super) async fn history(
             let how = [Found::Live, Found::AfterGap, Found::AfterDowntime, Found::First]
                 .into_iter()
                 .find(|found| found_number(*found) == told.found)
-                .ok_or_else(|| Fault::nonsense("a change was found in an unknown way", told.found))?;
+                .ok_or_else(|| {
+                    Fault::nonsense("a change was found in an unknown way", told.found)
+                })?;
             let change = Change {
                 kind,
                 key: key.clone(),

@@ -119,10 +119,7 @@ async fn floors(
 }
 
 /// Removes what lies under the floor of a kind, a chunk of it. Nothing came: it is done.
-pub(super) fn changes(
-    store: SqliteStore,
-    series: i64,
-) -> BoxFuture<'static, Result<Gone, Fault>> {
+pub(super) fn changes(store: SqliteStore, series: i64) -> BoxFuture<'static, Result<Gone, Fault>> {
     Box::pin(async move { changes_in(&store, series).await })
 }
 
@@ -165,10 +162,7 @@ async fn drop_checkpoint(connection: &mut SqliteConnection, id: i64) -> Result<(
 }
 
 /// Removes the names of objects of a kind that nothing is kept of.
-pub(super) fn names(
-    store: SqliteStore,
-    series: i64,
-) -> BoxFuture<'static, Result<(), Fault>> {
+pub(super) fn names(store: SqliteStore, series: i64) -> BoxFuture<'static, Result<(), Fault>> {
     Box::pin(async move { names_in(&store, series).await })
 }
 

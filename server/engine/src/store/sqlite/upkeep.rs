@@ -7,14 +7,14 @@
 
 use std::time::Instant;
 
-use domain::history::Moment;
-use futures::future::BoxFuture;
 use super::{
     SqliteStore, UPKEEP, checkpoint,
     fault::{Fault, unsigned},
     purge,
 };
 use crate::store::{Retention, Upkeep};
+use domain::history::Moment;
+use futures::future::BoxFuture;
 
 /// A kind's oldest change may be older than the retention by this part of it before a checkpoint is made
 /// just to let it go: with thirty days, by two.

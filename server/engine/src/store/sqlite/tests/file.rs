@@ -120,7 +120,8 @@ async fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
 
     let refused = SqliteStore::open(folder.path().to_str().unwrap()).await;
     assert!(matches!(refused, Err(StoreError::Open { .. })), "{refused:?}");
-    let refused = SqliteStore::open(folder.path().join("other.db/x/hnp.db").to_str().unwrap()).await;
+    let refused =
+        SqliteStore::open(folder.path().join("other.db/x/hnp.db").to_str().unwrap()).await;
     assert!(matches!(refused, Err(StoreError::Open { .. })), "{refused:?}");
     for place in ["postgres://user:secret@db/hnp", "sqlite://", "sqlite://a.db?mode=ro"] {
         let refused = SqliteStore::open(place).await;
@@ -245,11 +246,9 @@ async fn a_call_that_is_given_up_leaves_nothing_half_done_and_blocks_nobody() {
     for position in 1..=150_u64 {
         // Given up at another point of its way each time.
         let patience = Duration::from_micros(position * 20);
-        let _ = tokio::time::timeout(
-            patience,
-            store.append(&fabric("prod"), claim, &pair(position)),
-        )
-        .await;
+        let _ =
+            tokio::time::timeout(patience, store.append(&fabric("prod"), claim, &pair(position)))
+                .await;
         if position.is_multiple_of(10) {
             let patch = Content::Patch(json!({ "last": position }));
             let one = crate::store::contract::change(Kind::Server, "s", position, BEGAN, patch);

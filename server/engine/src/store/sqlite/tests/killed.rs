@@ -22,7 +22,7 @@ const NAME: &str = "store::sqlite::tests::killed::what_was_acknowledged_survives
 /// How often a writer is killed.
 const ROUNDS: i64 = 4;
 /// Longest that a writer may take to write what it is killed after.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Writes until it is killed; tells each position once it is acknowledged.
 async fn write_until_killed(path: &str, now: i64) {
@@ -55,7 +55,8 @@ async fn killed(path: &str, round: i64) -> Vec<u64> {
     let reading = async {
         while acknowledged.len() < enough {
             let line = lines.next_line().await.unwrap().expect("the writer ended by itself");
-            acknowledged.extend(line.strip_prefix("acknowledged ").map(|n| n.parse::<u64>().unwrap()));
+            acknowledged
+                .extend(line.strip_prefix("acknowledged ").map(|n| n.parse::<u64>().unwrap()));
         }
         child.start_kill().unwrap();
         // What was told between the decision and the death counts too.

@@ -61,8 +61,8 @@ async fn a_day_of_56_switches_fits_into_50_mb() {
             let (port, neighbour) = (format!("E1/{}", round % 56 + 1), round % 8 + 1);
             let word = if round / 56 % 2 == 0 { ("down", "idle") } else { ("up", "established") };
             next["status"]["state"]["interfaces"][&port]["oper"] = json!(word.0);
-            next["status"]["state"]["bgpNeighbors"]["default"][format!("172.30.8.{neighbour}")]
-                ["state"] = json!(word.1);
+            next["status"]["state"]["bgpNeighbors"]["default"][format!("172.30.8.{neighbour}")]["state"] =
+                json!(word.1);
             let Some(content) = history::content(Some(state), Some(&next)) else { continue };
             *state = next;
             batch.changes.push(change(Kind::Agent, &name, version, at, content));
@@ -113,7 +113,13 @@ async fn recorded(store: &SqliteStore, objects: u64, count: u64) {
         let some = (batch * 1_000..count.min((batch + 1) * 1_000)).map(|at| {
             let patch = Content::Patch(json!({ "metadata": { "labels": { "turn": at } } }));
             let time = BEGAN + i64::try_from(at + 1).unwrap() * 60_000;
-            change(Kind::Connection, &format!("c-{}", at * 7_919 % objects), objects + at + 1, time, patch)
+            change(
+                Kind::Connection,
+                &format!("c-{}", at * 7_919 % objects),
+                objects + at + 1,
+                time,
+                patch,
+            )
         });
         store.append(&fabric("prod"), claim, &changes(some.collect())).await.unwrap();
         store.upkeep(ALL, BEGAN).await.unwrap();
@@ -169,7 +175,10 @@ async fn any_moment_is_near_a_checkpoint() {
     .await
     .unwrap();
     println!("{changes} bytes of changes, {checkpoints} of checkpoints");
-    assert!(checkpoints <= changes * 2, "{checkpoints} bytes of checkpoints for {changes} of changes");
+    assert!(
+        checkpoints <= changes * 2,
+        "{checkpoints} bytes of checkpoints for {changes} of changes"
+    );
 }
 
 #[tokio::test]
