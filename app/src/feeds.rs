@@ -13,12 +13,19 @@ use domain::{
     topic::{FabricId, Topic as TopicName},
     wire::Want,
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
+use serde::Deserialize;
 
 use crate::live::Live;
 
+mod missing;
+
+use missing::Missing;
+
 /// Most events held of a fabric: half an hour of a busy one; the oldest falls out.
 pub const MOST_HELD: usize = 500;
+/// Most requests by which one gap is filled; more than enough for [`MOST_HELD`] events.
+const MOST_REQUESTS: usize = 10;
 /// Events that belong together lie at most this far apart, in milliseconds.
 const TOGETHER_MS: i64 = 10_000;
 
@@ -26,8 +33,7 @@ const TOGETHER_MS: i64 = 10_000;
 #[derive(Debug, Clone, Default)]
 pub struct Feed {
     events: BTreeMap<u64, Arc<Event>>,
-    /// Last position that the server no longer holds, if some were missed.
-    missed_until: Option<u64>,
+    missing: Missing,
     /// Since when events are seen, Unix milliseconds; none: not at all.
     since: Option<i64>,
 }
@@ -38,16 +44,21 @@ impl Feed {
         let Ok(position) = event.id.parse() else { return };
         self.since = self.since.into_iter().chain(time_ms(&event)).min();
         self.events.insert(position, event);
+        self.missing.found(position);
         while self.events.len() > MOST_HELD {
-            if let Some((_, oldest)) = self.events.pop_first() {
+            if let Some((position, oldest)) = self.events.pop_first() {
                 self.since = self.since.max(time_ms(&oldest));
+                self.missing.forget_before(position);
             }
         }
     }
 
-    /// Says that events up to a position were missed.
-    pub fn miss(&mut self, last: u64) {
-        self.missed_until = self.missed_until.max(Some(last));
+    /// Says that events of these positions did not come. Those that are here are not among them.
+    pub fn miss(&mut self, first: u64, last: u64) {
+        self.missing.add(first, last);
+        for position in self.events.range(first..=last.max(first)).map(|(position, _)| *position) {
+            self.missing.found(position);
+        }
     }
 
     /// Says that events are seen since a time.
@@ -60,9 +71,9 @@ impl Feed {
         self.since
     }
 
-    /// Whether events before the oldest that is held were missed while this page was open.
-    pub fn has_gap(&self) -> bool {
-        self.missed_until.is_some()
+    /// Which events did not come while this page was open, in words; none where none is missing.
+    pub fn missing(&self) -> Option<String> {
+        self.missing.text()
     }
 
     /// Times of the events, Unix milliseconds, oldest first.
@@ -191,9 +202,10 @@ impl Feeds {
                 held.update(|feeds| feeds.entry(fabric).or_default().push(Arc::new(event.clone())));
             }
         });
-        live.on_gap(move |topic, _, last| {
+        live.on_gap(move |topic, first, last| {
             if let Some(fabric) = fabric_of(topic) {
-                held.update(|feeds| feeds.entry(fabric).or_default().miss(last));
+                held.update(|feeds| feeds.entry(fabric.clone()).or_default().miss(first, last));
+                spawn_local(fill(held, fabric, first, last));
             }
         });
         live.follow_all(Want::rows("feed/*"));
@@ -236,6 +248,37 @@ impl Feeds {
     pub fn all(self) -> ReadSignal<BTreeMap<FabricId, Feed>> {
         self.held.read_only()
     }
+}
+
+/// Events after a position, oldest first, as the server tells them over HTTP.
+#[derive(Deserialize)]
+struct Told {
+    events: Vec<Event>,
+    /// Where to go on, if there are more.
+    next: Option<String>,
+}
+
+/// Asks for the newest events of a gap, as many as are held. What the server does not have stays missing.
+async fn fill(held: RwSignal<BTreeMap<FabricId, Feed>>, fabric: FabricId, first: u64, last: u64) {
+    let most = u64::try_from(MOST_HELD).unwrap_or(u64::MAX);
+    let mut since = first.saturating_sub(1).max(last.saturating_sub(most));
+    for _ in 0..MOST_REQUESTS {
+        let url = format!("/api/v1/fabrics/{fabric}/events?since={since}&limit={MOST_HELD}");
+        let Some(told) = Live::get(&url).await.and_then(|text| told(&text)) else { return };
+        let told_nothing = told.events.is_empty();
+        held.try_update(|feeds| {
+            let feed = feeds.entry(fabric.clone()).or_default();
+            told.events.into_iter().for_each(|event| feed.push(Arc::new(event)));
+        });
+        match told.next.and_then(|next| next.parse().ok()) {
+            Some(next) if !told_nothing && (since..last).contains(&next) => since = next,
+            _ => return,
+        }
+    }
+}
+
+fn told(text: &str) -> Option<Told> {
+    domain::lean::read_text(text).ok()
 }
 
 /// Whether a feed holds all of a part already.
@@ -340,6 +383,25 @@ mod tests {
         let twice = event(MOST_HELD as u64, EventType::Updated, "VPC/default/a", 1);
         feed.push(twice);
         assert_eq!(feed.newest().count(), MOST_HELD, "a known event changes nothing");
+    }
+
+    #[test]
+    fn a_gap_is_told_until_it_is_filled() {
+        let mut feed = Feed::default();
+        feed.push(event(3, EventType::Updated, "VPC/default/a", 1));
+        feed.push(event(9, EventType::Updated, "VPC/default/a", 2));
+        assert_eq!(feed.missing(), None);
+        feed.miss(3, 8);
+        assert_eq!(feed.missing().unwrap(), "5 events are not here (4–8)");
+        let all: Vec<_> =
+            (4..=7).map(|id| event(id, EventType::Updated, "VPC/default/a", 1)).collect();
+        let text = serde_json::json!({ "events": all.iter().map(|event| &**event).collect::<Vec<_>>(), "next": null });
+        for event in super::told(&text.to_string()).unwrap().events {
+            feed.push(Arc::new(event));
+        }
+        assert_eq!(feed.missing().unwrap(), "1 event is not here (8)");
+        feed.push(event(8, EventType::Updated, "VPC/default/a", 1));
+        assert_eq!(feed.missing(), None);
     }
 
     #[test]

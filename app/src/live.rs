@@ -99,6 +99,11 @@ impl Live {
         self.shared().refused.read_only().into()
     }
 
+    /// What the server answers to a plain request, beside the link; none where it refuses or cannot be reached.
+    pub async fn get(url: &str) -> Option<String> {
+        request::get(url).await
+    }
+
     /// Tries to connect now instead of waiting for the backoff.
     pub fn retry_now(self) {
         self.shared().input(Input::RetryNow);

@@ -100,12 +100,15 @@ pub struct Want {
     /// Keys that narrow an objects topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
+    /// Number of the wish, which comes back in `synced`: what is complete under another one is not under this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s: Option<u32>,
 }
 
 impl Want {
     /// All of a topic, as rows, from nothing.
     pub fn rows(topic: impl Into<String>) -> Self {
-        Self { topic: topic.into(), view: View::Row, at: None, labels: None, keys: None }
+        Self { topic: topic.into(), view: View::Row, at: None, labels: None, keys: None, s: None }
     }
 }
 
@@ -295,6 +298,9 @@ pub enum ServerFrame {
         /// Items of the snapshot that this completes: fewer here mean a loss.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total: Option<usize>,
+        /// The wish's [`Want::s`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        s: Option<u32>,
     },
     /// The keys that live: drop what is not among them.
     Keys {

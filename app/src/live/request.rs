@@ -55,6 +55,12 @@ pub(super) fn session() -> Answers {
     }))
 }
 
+/// What the server answers; none where it refuses or cannot be reached.
+pub(super) async fn get(url: &str) -> Option<String> {
+    let answer = Request::get(url).send().await.ok().filter(|answer| answer.status() == OK)?;
+    answer.text().await.ok()
+}
+
 /// Polls once.
 pub(super) fn poll(line: Line, wait_s: u32, hello: ClientFrame) -> Answers {
     Box::pin(once(async move {

@@ -10,7 +10,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
-    feeds::{Feeds, Line, lines},
+    feeds::{Feed, Feeds, Line, lines},
     links,
     ui::{
         moment::Age,
@@ -42,12 +42,19 @@ pub fn FeedList(
     let shown = Memo::new(move |_| {
         feeds.with(|feeds| lines(feeds.iter().filter(|(id, _)| is_chosen(id)), most))
     });
-    let gap =
-        move || feeds.with(|feeds| feeds.iter().any(|(id, feed)| is_chosen(id) && feed.has_gap()));
+    let gap = move || {
+        let gaps = feeds.with(|feeds| {
+            let chosen = feeds.iter().filter(|(id, _)| is_chosen(id));
+            let of = |(id, feed): (&FabricId, &Feed)| {
+                let missing = feed.missing()?;
+                Some(if named { format!("{id}: {missing}") } else { missing })
+            };
+            chosen.filter_map(of).collect::<Vec<_>>().join("; ")
+        });
+        (!gaps.is_empty()).then(|| view! { <p class="feed-gap">"▲ "{gaps}</p> })
+    };
     view! {
-        <Show when=gap>
-            <p class="feed-gap">"▲ The link was away for so long that some events are missing here."</p>
-        </Show>
+        {gap}
         <Show when=move || shown.with(Vec::is_empty)>
             <p class="muted">"No event was seen yet."</p>
         </Show>

@@ -49,6 +49,8 @@ pub struct Ledger {
     staging_at: Option<Cursor>,
     /// Whether the list of live keys came since the connection began.
     keys_seen: bool,
+    /// Number of the wish that this was read under; none: of whichever comes first.
+    wish: Option<u32>,
     /// Whether the link was cut since it was complete, and is back.
     resuming: bool,
     resumes: u64,
@@ -70,6 +72,7 @@ impl Ledger {
             staging: BTreeMap::new(),
             staging_at: None,
             keys_seen: false,
+            wish: None,
             resuming: false,
             resumes: 0,
         }
@@ -212,6 +215,16 @@ impl Ledger {
     /// How often it was complete again after a cut.
     pub fn resumes(&self) -> u64 {
         self.resumes
+    }
+
+    /// Whether what is held may be continued under a wish of this number.
+    pub fn is_of(&self, wish: Option<u32>) -> bool {
+        self.wish.is_none() || self.wish == wish
+    }
+
+    /// What is held was read under a wish of this number.
+    pub fn read_under(&mut self, wish: Option<u32>) {
+        self.wish = wish;
     }
 
     /// A new connection begins: half a snapshot is worth nothing.

@@ -20,7 +20,9 @@ use self::{
     ladder::Ladder,
     roads::{Candidate, Main},
 };
-use super::{ClientFrame, Cursor, MOST_SEEN, PROTOCOL, ServerFrame, Want, ledger::Ledger};
+use super::{
+    ClientFrame, Cursor, ErrCode, MOST_SEEN, PROTOCOL, ServerFrame, Want, ledger::Ledger,
+};
 
 /// Data is shown as stale after this time without a live link, in milliseconds.
 const STALE_AFTER_MS: u64 = 2_000;
@@ -45,6 +47,10 @@ pub struct Link {
     books: Books,
     desk: Desk,
     ping_n: u64,
+    /// Number of the newest ping that was answered on the line.
+    ponged: u64,
+    /// Number of the ping that followed what we asked for last: once it is answered, so is that.
+    fence: u64,
     ping_sent: Option<u64>,
     rtt_ms: Option<u64>,
     /// By how much the server's clock is ahead of ours, and the round trip that told it, in milliseconds.
@@ -73,6 +79,8 @@ impl Link {
             books: Books::new(),
             desk: Desk::default(),
             ping_n: 0,
+            ponged: 0,
+            fence: 0,
             ping_sent: None,
             rtt_ms: None,
             clock: None,
@@ -174,15 +182,15 @@ impl Link {
     /// Asks the server for what must be asked for: by WebSocket at once, by HTTP with the next request.
     fn ask(&mut self, now: u64) {
         for ask in std::mem::take(&mut self.desk.asks) {
-            match self.socket() {
-                Some(line) => self.send(line, ask),
-                None => {
-                    if let ClientFrame::Need { topic, .. } = ask {
-                        self.books.distrust(&topic);
-                    }
-                    self.say_later(now);
-                }
+            if let Some(line) = self.socket() {
+                self.send(line, ask);
+                self.fence(now, line);
+                continue;
             }
+            if let ClientFrame::Need { topic, .. } = ask {
+                self.books.distrust(&topic);
+            }
+            self.say_later(now);
         }
     }
 
@@ -195,9 +203,11 @@ impl Link {
                     self.send(line, ClientFrame::Pong { ts, seen });
                     self.ping(now, line);
                 }
-                self.books.ping(&heads, token, n, &mut self.desk);
+                let answered = self.ponged >= self.fence || self.socket().is_none();
+                self.books.ping(&heads, token, (n, answered), &mut self.desk);
             }
             ServerFrame::Pong { n, at } => {
+                self.ponged = self.ponged.max(n);
                 if n == self.ping_n
                     && let Some(sent) = self.ping_sent.take()
                 {
@@ -206,7 +216,12 @@ impl Link {
                     self.set_clock(now, rtt_ms, at);
                 }
             }
-            ServerFrame::Err { message, .. } => self.desk.out.push(Output::Refused(message)),
+            ServerFrame::Err { topic, code, message } => {
+                if let (Some(topic), ErrCode::UnknownTopic) = (topic, code) {
+                    self.books.unknown(topic, &mut self.desk);
+                }
+                self.desk.out.push(Output::Refused(message));
+            }
             ServerFrame::Bye { code, reconnect_in_ms, .. } => {
                 self.bye(now, jitter, code, reconnect_in_ms);
             }
@@ -219,6 +234,12 @@ impl Link {
         self.ping_n += 1;
         self.ping_sent = Some(now);
         self.send(line, ClientFrame::Ping { n: self.ping_n });
+    }
+
+    /// Follows what asks for something by a ping, whose answer says that it was heard.
+    fn fence(&mut self, now: u64, line: Line) {
+        self.ping(now, line);
+        self.fence = self.ping_n;
     }
 
     /// The shorter the round trip, the better it tells how far the clocks are apart.
@@ -239,11 +260,12 @@ impl Link {
     }
 
     fn subscribe(&mut self, now: u64, want: &Want) {
-        self.books.want(want);
+        let want = self.books.want(want);
         match self.socket() {
             Some(line) => {
-                let topics = vec![self.books.placed(want)];
+                let topics = vec![self.books.placed(&want)];
                 self.send(line, ClientFrame::Sub { topics });
+                self.fence(now, line);
             }
             None => self.say_later(now),
         }

@@ -14,9 +14,14 @@ impl ServerFrame {
         Self::of(parse(text)?)
     }
 
-    /// The frames of an answer over HTTP, `{"frames":[…]}`.
+    /// The frames of an answer over HTTP, `{"frames":[…],"token":"…"}`. The token, where there is one, comes as
+    /// the ping that would have brought it: the last of them.
     pub fn read_answer(text: &str) -> Result<Vec<Self>, Unreadable> {
-        Taken::of(parse(text)?)?.list("frames")?.into_iter().map(Self::of).collect()
+        let mut answer = Taken::of(parse(text)?)?;
+        let frames = answer.list("frames")?.into_iter().map(Self::of);
+        let token: Option<String> = answer.field("token")?;
+        let ping = |token| Ok(Self::Ping { ts: 0, heads: Vec::new(), token: Some(token), n: None });
+        frames.chain(token.map(ping)).collect()
     }
 
     fn of(value: Value) -> Result<Self, Unreadable> {
@@ -78,6 +83,7 @@ fn topic(tag: &str, topic: String, frame: &mut Taken) -> Result<ServerFrame, Unr
             recovered: frame.field("recovered")?,
             n: frame.field("n")?,
             total: frame.field("total")?,
+            s: frame.field("s")?,
         },
         "keys" => ServerFrame::Keys { topic, live: frame.field("live")? },
         "ch" => ServerFrame::Ch {

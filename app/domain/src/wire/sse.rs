@@ -105,7 +105,7 @@ mod tests {
     proptest! {
         #[test]
         fn how_the_bytes_were_cut_changes_nothing(data in prop::collection::vec("[a-zä→:]{1,9}", 0..8), cuts in prop::collection::vec(1_usize..9, 1..40)) {
-            let stream: String = data.iter().map(|data| format!("id: 1\ndata: {data}\n\n")).collect();
+            let stream = data.iter().fold(String::new(), |stream, data| stream + "id: 1\ndata: " + data + "\n\n");
             let mut rest = stream.as_bytes();
             let mut pieces = Vec::new();
             for cut in cuts.iter().cycle() {

@@ -68,7 +68,16 @@ fn an_answer_over_http_is_its_frames_in_order() {
     let each = SERVER_FRAMES.iter().map(|text| ServerFrame::read(text).unwrap());
     assert_eq!(frames, each.collect::<Vec<_>>());
     assert_eq!(ServerFrame::read_answer(r#"{"frames":[]}"#), Ok(Vec::new()));
-    for text in ["", "[]", "{}", r#"{"frames":{}}"#, r#"{"frames":[{"t":"what"}]}"#] {
+    let token = ServerFrame::read_answer(r#"{"frames":[],"token":"x"}"#).unwrap();
+    assert!(matches!(&token[..], [ServerFrame::Ping { token: Some(token), .. }] if token == "x"));
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"frames":[],"token":1}"#,
+        r#"{"frames":{}}"#,
+        r#"{"frames":[{"t":"what"}]}"#,
+    ] {
         assert!(ServerFrame::read_answer(text).is_err(), "{text}");
     }
 }

@@ -79,6 +79,7 @@ fn live() -> Store {
             recovered: Recovered::None,
             n: None,
             total: None,
+            s: None,
         },
     );
     store

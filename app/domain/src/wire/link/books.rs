@@ -44,6 +44,8 @@ pub(super) struct Books {
     pub(super) feeds: BTreeMap<String, Box<Cursor>>,
     tallies: BTreeMap<String, Box<Tally>>,
     token: Option<String>,
+    /// Wishes so far: each has its number.
+    wishes: u32,
     next_n: u64,
     /// How often something was found missing.
     pub(super) lost: u64,
@@ -59,6 +61,7 @@ impl Books {
             feeds: BTreeMap::new(),
             tallies: BTreeMap::new(),
             token: None,
+            wishes: 0,
             next_n: 1,
             lost: 0,
             changes: 0,
@@ -74,6 +77,12 @@ impl Books {
     pub(super) fn begin(&mut self) {
         self.next_n = 1;
         self.ledgers.values_mut().for_each(|ledger| ledger.reconnecting());
+        if self.token.is_none() || !self.is_whole() {
+            // Wildcards begin from nothing, and so does what they brought.
+            let named = |topic: &str| self.wants.contains_key(topic);
+            let ledgers = self.ledgers.iter_mut().filter(|(topic, _)| !named(topic));
+            ledgers.for_each(|(_, ledger)| ledger.distrust());
+        }
     }
 
     /// The link is back after a cut.
@@ -94,6 +103,7 @@ impl Books {
             let place = self
                 .ledgers
                 .get(&want.topic)
+                .filter(|ledger| ledger.is_of(want.s))
                 .and_then(|ledger| ledger.at())
                 .or_else(|| self.feeds.get(&want.topic).map(AsRef::as_ref));
             place.cloned().map(At::Cursor)
@@ -109,14 +119,35 @@ impl Books {
     }
 
     /// Follows a topic from now on, or otherwise than before.
-    pub(super) fn want(&mut self, want: &Want) {
-        let known = self.wants.insert(want.topic.clone(), Box::new(want.clone()));
-        let otherwise = known.is_some_and(|known| {
-            known.keys != want.keys || known.labels != want.labels || known.view != want.view
+    /// Returns the want with its number.
+    pub(super) fn want(&mut self, want: &Want) -> Want {
+        let mut want = want.clone();
+        let known = self.wants.get(&want.topic);
+        let same = known.filter(|known| {
+            known.keys == want.keys && known.labels == want.labels && known.view == want.view
         });
-        if otherwise {
-            self.distrust(&want.topic);
+        want.s = same.and_then(|known| known.s);
+        if same.is_none() {
+            self.wishes += 1;
+            want.s = Some(self.wishes);
+            if known.is_some() {
+                self.token = None;
+                for (_, ledger) in
+                    self.ledgers.iter_mut().filter(|(topic, _)| selects(&want.topic, topic))
+                {
+                    ledger.distrust();
+                }
+            }
         }
+        self.wants.insert(want.topic.clone(), Box::new(want.clone()));
+        want
+    }
+
+    /// Number of the wish that a topic is followed under.
+    fn wish(&self, topic: &str) -> Option<u32> {
+        let named = self.wants.get(topic);
+        let want = named.or_else(|| self.wants.values().find(|want| selects(&want.topic, topic)));
+        want.and_then(|want| want.s)
     }
 
     /// Follows a topic no longer; false if it was not followed.
@@ -124,10 +155,13 @@ impl Books {
         if self.wants.remove(topic).is_none() {
             return false;
         }
-        if !topic.contains('*') {
-            self.ledgers.remove(topic);
-            self.feeds.remove(topic);
-        }
+        let wants = std::mem::take(&mut self.wants);
+        let kept = |held: &str| {
+            !selects(topic, held) || wants.keys().any(|want| selects(want, held))
+        };
+        self.ledgers.retain(|held, _| kept(held));
+        self.feeds.retain(|held, _| kept(held));
+        self.wants = wants;
         true
     }
 
@@ -140,15 +174,15 @@ impl Books {
 
     /// Takes a frame about a topic.
     pub(super) fn take(&mut self, now: u64, frame: ServerFrame, desk: &mut Desk) {
-        let topic = match &frame {
-            ServerFrame::Snapshot { topic, .. }
-            | ServerFrame::Synced { topic, .. }
-            | ServerFrame::Keys { topic, .. }
-            | ServerFrame::Ch { topic, .. }
-            | ServerFrame::Evt { topic, .. }
-            | ServerFrame::Gap { topic, .. }
-            | ServerFrame::Revoke { topic, .. } => topic,
-            _ => return,
+        let (ServerFrame::Snapshot { topic, .. }
+        | ServerFrame::Synced { topic, .. }
+        | ServerFrame::Keys { topic, .. }
+        | ServerFrame::Ch { topic, .. }
+        | ServerFrame::Evt { topic, .. }
+        | ServerFrame::Gap { topic, .. }
+        | ServerFrame::Revoke { topic, .. }) = &frame
+        else {
+            return;
         };
         // Still under way when it was given up. Its number counts nevertheless.
         if !self.is_wanted(topic) {
@@ -158,10 +192,19 @@ impl Books {
             return;
         }
         match frame {
+            ServerFrame::Snapshot { topic, items, total: 0, .. } if items.is_empty() => {
+                self.begin_anew(topic, desk);
+            }
             ServerFrame::Snapshot { topic, items, at, .. } => {
                 self.ledger(topic).snapshot(at, items);
             }
-            ServerFrame::Synced { topic, at, recovered, n, total } => {
+            ServerFrame::Synced { topic, s, .. } if s.is_some() && s != self.wish(&topic) => {
+                // Of a wish that was replaced meanwhile: the answer to the new one follows.
+                if let Some(ledger) = self.ledgers.get_mut(&topic) {
+                    ledger.reconnecting();
+                }
+            }
+            ServerFrame::Synced { topic, at, recovered, n, total, .. } => {
                 self.synced(topic, at, recovered, (n, total), desk);
             }
             ServerFrame::Keys { topic, live } => {
@@ -181,6 +224,9 @@ impl Books {
             ServerFrame::Evt { topic, id, e } => self.event(topic, &id, e, desk),
             ServerFrame::Gap { topic, from, to } => {
                 if let (Ok(from), Ok(to)) = (from.parse(), to.parse()) {
+                    if let Some(known) = self.feeds.get_mut(&topic) {
+                        known.1 = known.1.max(to);
+                    }
                     desk.out.push(Output::Gap(topic, from, to));
                 }
             }
@@ -195,7 +241,7 @@ impl Books {
         &mut self,
         heads: &[Head],
         token: Option<String>,
-        n: Option<u64>,
+        (n, answered): (Option<u64>, bool),
         desk: &mut Desk,
     ) {
         if token.is_some() {
@@ -204,7 +250,7 @@ impl Books {
         self.lags(heads);
         match n.filter(|n| n + 1 != self.next_n) {
             Some(n) => self.swallowed(n, desk),
-            None => self.compare(heads, desk),
+            None => self.compare(heads, answered && n.is_some(), desk),
         }
     }
 
@@ -233,13 +279,20 @@ impl Books {
         desk: &mut Desk,
     ) {
         if topic.starts_with("feed/") {
-            self.feeds.insert(topic.clone(), Box::new(at));
+            self.skipped(&topic, &at.0, at.1, desk);
+            let known = self.feeds.get(&topic).filter(|known| known.0 == at.0);
+            if known.is_none_or(|known| known.1 < at.1) {
+                self.feeds.insert(topic.clone(), Box::new(at));
+            }
             desk.out.push(Output::Synced(topic));
             return;
         }
         if let Some(n) = n.filter(|n| n + 1 != self.next_n) {
+            // Wanted anew as well, though nothing of it may have come before.
+            self.ledgers.entry(topic).or_default();
             return self.swallowed(n, desk);
         }
+        let wish = self.wish(&topic);
         let ledger = self.ledgers.entry(topic.clone()).or_default();
         // What follows a place is no whole for someone who has lost what lies before it.
         let is_rest = recovered != Recovered::None;
@@ -251,6 +304,7 @@ impl Books {
             self.note_loss(&topic);
             return desk.resync(&topic);
         }
+        ledger.read_under(wish);
         let deltas = ledger.synced(at, recovered);
         let resumes = ledger.resumes();
         let tally = self.tally_of(&topic);
@@ -306,27 +360,40 @@ impl Books {
 
     fn event(&mut self, topic: String, id: &str, envelope: serde_json::Value, desk: &mut Desk) {
         let Ok(id) = id.parse::<u64>() else { return };
-        if let Some(Cursor(_, known)) = self.feeds.get_mut(&topic).map(AsMut::as_mut) {
-            if *known >= id {
-                return;
-            }
-            *known = id;
+        // A feed begins with a place: without one, this is of a wish that is no more.
+        let Some(Cursor(epoch, known)) = self.feeds.get(&topic).map(AsRef::as_ref) else { return };
+        if *known >= id {
+            return;
         }
+        let epoch = epoch.clone();
+        self.skipped(&topic, &epoch, id - 1, desk);
+        self.feeds.insert(topic.clone(), Box::new(Cursor(epoch, id)));
         desk.out.push(Output::Event(topic, id, envelope));
     }
 
-    fn compare(&mut self, heads: &[Head], desk: &mut Desk) {
+    /// Nobody told us of a feed's positions up to this one, which lies behind us now.
+    fn skipped(&self, topic: &str, epoch: &str, to: u64, desk: &mut Desk) {
+        if let Some(Cursor(known, last)) = self.feeds.get(topic).map(AsRef::as_ref)
+            && known == epoch
+            && *last < to
+        {
+            desk.out.push(Output::Gap(topic.to_owned(), last + 1, to));
+        }
+    }
+
+    fn compare(&mut self, heads: &[Head], answered: bool, desk: &mut Desk) {
         for (topic, version, ..) in heads {
             if !self.is_wanted(topic) {
                 continue;
             }
-            // What the server calls begun was said to be complete before this ping: else that was lost.
+            // What the server calls begun was said to be complete before this ping, if it had heard all
+            // that we asked for: else that was lost.
             let behind = match (self.ledgers.get(topic), version.parse::<u64>()) {
                 (Some(ledger), Ok(head)) => match (ledger.phase(), ledger.at()) {
                     (Phase::Synced, Some(Cursor(_, at))) => head > *at,
-                    _ => true,
+                    _ => answered,
                 },
-                (None, Ok(_)) => true,
+                (None, Ok(_)) => answered,
                 (_, Err(_)) => false,
             };
             if behind {
@@ -335,10 +402,39 @@ impl Books {
                 desk.resync(topic);
             }
         }
+        if answered {
+            self.unconfirmed(heads, desk);
+        }
+    }
+
+    /// What has no place here and no head there: the server does not know of it, so neither do we.
+    fn unconfirmed(&mut self, heads: &[Head], desk: &mut Desk) {
+        let lacks = |topic: &str| !heads.iter().any(|(known, ..)| known == topic);
+        let of = self.ledgers.iter().filter(|(topic, ledger)| {
+            ledger.at().is_none() && ledger.phase() == Phase::Synced && lacks(topic)
+        });
+        for topic in of.map(|(topic, _)| topic.clone()).collect::<Vec<_>>() {
+            self.begin_anew(topic, desk);
+        }
+    }
+
+    /// What we hold of a topic means nothing any more, and nobody knows yet what does.
+    fn begin_anew(&mut self, topic: String, desk: &mut Desk) {
+        self.drop_topic(topic.clone(), desk);
+        self.ledger(topic);
+    }
+
+    /// The server does not know a topic that we want.
+    pub(super) fn unknown(&mut self, topic: String, desk: &mut Desk) {
+        self.drop_topic(topic, desk);
     }
 
     fn revoke(&mut self, topic: String, desk: &mut Desk) {
         self.wants.remove(&topic);
+        self.drop_topic(topic, desk);
+    }
+
+    fn drop_topic(&mut self, topic: String, desk: &mut Desk) {
         self.feeds.remove(&topic);
         let Some(ledger) = self.ledgers.remove(&topic) else { return };
         desk.changed(topic, ledger.held().keys().cloned().map(Delta::Gone).collect());

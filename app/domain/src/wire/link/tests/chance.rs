@@ -251,9 +251,9 @@ impl World {
                 self.wrong.push(what);
             }
             match output {
-                Output::Dial(line, how) => self.dial(line, how),
+                Output::Dial(line, how) => self.dial(line, &how),
                 Output::HangUp(line) => drop(self.wires.remove(&line)),
-                Output::Send(line, frame) => self.said(line, frame),
+                Output::Send(line, frame) => self.said(line, &frame),
                 Output::AskSession => self.ask_due = Some(self.now + DELAY_MS),
                 _ => {}
             }
@@ -261,13 +261,13 @@ impl World {
         assert!(self.open.sockets() <= 1);
     }
 
-    fn dial(&mut self, line: Line, how: How) {
+    fn dial(&mut self, line: Line, how: &How) {
         let mut wire =
             Wire { how: how.clone(), greeted: false, n: 0, sent: None, under_way: Vec::new() };
         let soon = self.now + DELAY_MS;
-        match (self.road(&how), &how) {
+        match (self.road(how), how) {
             (Road::Refused, How::WebSocket) => {
-                wire.under_way.push((soon, Input::Closed(line, 1006)))
+                wire.under_way.push((soon, Input::Closed(line, 1006)));
             }
             (Road::Refused, _) => wire.under_way.push((soon, Input::Closed(line, 502))),
             (Road::Swallowed, _) => {}
@@ -282,19 +282,19 @@ impl World {
         self.wires.insert(line, wire);
     }
 
-    fn said(&mut self, line: Line, frame: ClientFrame) {
+    fn said(&mut self, line: Line, frame: &ClientFrame) {
         let Some(wire) = self.wires.get_mut(&line) else { return };
         let soon = self.now + DELAY_MS;
         match frame {
             ClientFrame::Hello { .. } => {
                 wire.greeted = true;
                 wire.say(line, soon, welcome());
-                wire.subscribe(&self.log, line, soon, &frame);
+                wire.subscribe(&self.log, line, soon, frame);
             }
-            ClientFrame::Sub { .. } => wire.subscribe(&self.log, line, soon, &frame),
+            ClientFrame::Sub { .. } => wire.subscribe(&self.log, line, soon, frame),
             ClientFrame::Resync { .. } => wire.begin(&self.log, line, soon, None),
             ClientFrame::Ping { n } => {
-                wire.say(line, soon, ServerFrame::Pong { n, at: None });
+                wire.say(line, soon, ServerFrame::Pong { n: *n, at: None });
             }
             _ => {}
         }
@@ -455,27 +455,24 @@ impl Wire {
             self.sent = place;
             return;
         }
-        let (recovered, total) = match place {
-            Some(place) => {
-                self.sent = Some(place);
-                self.tell(log, line, soon);
-                (Recovered::Log, None)
-            }
-            None => {
-                let items: Vec<Item> = alive(log)
-                    .into_iter()
-                    .map(|(k, v)| Item { k, uid: None, v, o: json!({"x": v}) })
-                    .collect();
-                let total = items.len();
-                let (topic, done) = (TOPIC.into(), total);
-                let frame = ServerFrame::Snapshot { topic, items, done, total, at: Some(at(head)) };
-                self.say(line, soon, frame);
-                (Recovered::None, Some(total))
-            }
+        let (recovered, total) = if place.is_some() {
+            self.sent = place;
+            self.tell(log, line, soon);
+            (Recovered::Log, None)
+        } else {
+            let items: Vec<Item> = alive(log)
+                .into_iter()
+                .map(|(k, v)| Item { k, uid: None, v, o: json!({"x": v}) })
+                .collect();
+            let total = items.len();
+            let (topic, done) = (TOPIC.into(), total);
+            let frame = ServerFrame::Snapshot { topic, items, done, total, at: Some(at(head)) };
+            self.say(line, soon, frame);
+            (Recovered::None, Some(total))
         };
         self.sent = Some(head);
         let (topic, n) = (TOPIC.into(), Some(self.n));
-        self.say(line, soon, ServerFrame::Synced { topic, at: at(head), recovered, n, total });
+        self.say(line, soon, ServerFrame::Synced { topic, at: at(head), recovered, n, total, s: None });
     }
 
     /// The changes since what was sent.
