@@ -7,7 +7,7 @@
 //! be sent holds each subscription's beginning at most once.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -65,7 +65,8 @@ enum Place {
 
 impl Following {
     fn look(&self, sub: Sub) -> Look<'_> {
-        Look { sub, topic: &self.topic, view: self.lens.view, filter: &self.lens.filter }
+        let (topic, Lens { view, filter, wish }) = (&self.topic, &*self.lens);
+        Look { sub, topic, view: *view, filter, wish: *wish }
     }
 }
 
@@ -296,14 +297,17 @@ impl Session {
             // Nothing of what moved the head concerned this subscription: its cursor moves all the same.
             self.changes(sub, &[], head);
         }
-        let heads = self.following.values().filter_map(|following| {
+        // What still waits may be taken back, with its topic: nobody may count on it.
+        let unsaid: BTreeSet<Sub> = self.out.iter().filter_map(Unsent::about_whom).collect();
+        let heads = self.following.iter().filter_map(|(sub, following)| {
             let Cell::Keyed(keyed) = &following.cell else { return None };
-            Some((
-                following.topic.to_string(),
-                following.sent?.to_string(),
-                keyed.watch().word().to_owned(),
-                None,
-            ))
+            let head = match &following.reached {
+                _ if !unsaid.contains(sub) => following.sent?,
+                Some(Place::At(Mark { epoch, version })) if *epoch == following.epoch => *version,
+                _ => return None,
+            };
+            let word = keyed.watch().word().to_owned();
+            Some((following.topic.to_string(), head.to_string(), word, None))
         });
         let frame = ServerFrame::Ping {
             ts: u64::try_from(now_ms()).unwrap_or_default(),
@@ -324,7 +328,7 @@ impl Session {
             Some(Mail::Reset(sub)) => {
                 // Whatever it has: what that is worth, the topic knows.
                 let place = self.following.get(&sub).and_then(|known| known.reached.clone());
-                self.begin(sub, place);
+                self.begin_anew(sub, place);
             }
         }
         true
@@ -446,3 +450,6 @@ pub fn snapshot(hub: &Arc<Hub>, wants: Vec<Want>) -> Vec<String> {
     session.ask(wants);
     std::iter::from_fn(|| session.next_pulled()).collect()
 }
+
+#[cfg(test)]
+mod tests;
