@@ -143,11 +143,17 @@ pub fn readiness(agent: Option<&AgentDigest>, now_ms: i64) -> Assessment {
     {
         return assessment;
     }
+    // While it attempts something, it may still be found to have done so for too long.
+    let patience = agent.pending_since_ms.map(|at| at.saturating_add(APPLY_PATIENCE_MS));
+    let attempts = behind && attempt.is_some_and(|attempt| attempt.holds);
+    let next_change_ms = patience.filter(|&at| attempts && at > now_ms);
     let Some(heard) = heard else {
-        return silent("it has never sent a heartbeat", None);
+        let silent = silent("it has never sent a heartbeat", None);
+        return Assessment { next_change_ms, ..silent };
     };
     if !heard.holds {
-        return silent("its last heartbeat is older than a minute", Some(heard.at));
+        let silent = silent("its last heartbeat is older than a minute", Some(heard.at));
+        return Assessment { next_change_ms, ..silent };
     }
     if behind {
         return waiting(agent, generation, heard, now_ms);

@@ -128,6 +128,21 @@ fn a_digest_is_taken_of_what_is_well_formed() {
     assert_eq!(AgentDigest::of(&json!([])), AgentDigest::default());
 }
 
+#[test]
+fn a_silent_agent_that_attempts_something_else_is_stuck_once_it_did_so_for_too_long() {
+    let agent = AgentDigest {
+        generation: Some(1),
+        attempted_ms: Some(NOW),
+        pending_since_ms: Some(NOW - 81_752),
+        ..AgentDigest::default()
+    };
+    let found = readiness(Some(&agent), NOW);
+    assert_eq!(found.state, Readiness::Silent);
+    let then = found.next_change_ms.unwrap();
+    assert_eq!(readiness(Some(&agent), then - 1).state, Readiness::Silent);
+    assert_eq!(readiness(Some(&agent), then).state, Readiness::Stuck);
+}
+
 fn instant_near_now() -> impl Strategy<Value = Option<i64>> {
     proptest::option::of((-700_000..700_000_i64).prop_map(|ms| NOW + ms))
 }
