@@ -242,15 +242,24 @@ impl<V: Clone> KeyLog<V> {
 
     /// Forgets tombstones beyond the bounds of number and age.
     pub fn forget_beyond(&mut self, now_ms: i64) {
-        while let Some(oldest) = self.gone.first_entry() {
-            let old = now_ms - oldest.get().at_ms > OLDEST_TOMBSTONE_MS;
-            if !old && self.gone.len() <= self.most_tombstones {
-                break;
-            }
-            if let Some(((version, key), _)) = self.gone.pop_first() {
-                self.buried.remove(&key);
-                self.floor = self.floor.max(version);
-            }
+        self.keep_tombstones(self.most_tombstones);
+        let old = |tombstone: &Tombstone| now_ms - tombstone.at_ms > OLDEST_TOMBSTONE_MS;
+        while self.gone.first_key_value().is_some_and(|(_, oldest)| old(oldest)) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the oldest tombstones but for so many.
+    pub fn keep_tombstones(&mut self, most: usize) {
+        while self.gone.len() > most {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(((version, key), _)) = self.gone.pop_first() {
+            self.buried.remove(&key);
+            self.floor = self.floor.max(version);
         }
     }
 

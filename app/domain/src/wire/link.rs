@@ -20,9 +20,7 @@ use self::{
     ladder::Ladder,
     roads::{Candidate, Main},
 };
-use super::{
-    ClientFrame, Cursor, ErrCode, MOST_SEEN, PROTOCOL, ServerFrame, Want, ledger::Ledger,
-};
+use super::{ClientFrame, Cursor, ErrCode, MOST_SEEN, PROTOCOL, ServerFrame, Want, ledger::Ledger};
 
 /// Data is shown as stale after this time without a live link, in milliseconds.
 const STALE_AFTER_MS: u64 = 2_000;

@@ -32,6 +32,7 @@ pub(super) struct Look<'a> {
     pub(super) topic: &'a Topic,
     pub(super) view: View,
     pub(super) filter: &'a Filter,
+    pub(super) wish: Option<u32>,
 }
 
 pub(super) fn op(view: View, waiting: &Waiting<Delivery>) -> Arc<str> {
@@ -100,9 +101,15 @@ pub(super) fn evt(topic: &Topic, position: u64, event: &str) -> String {
     format!(r#"{{"t":"evt","topic":"{topic}","id":"{position}","e":{event}}}"#)
 }
 
-fn synced(topic: &Topic, at: Cursor, recovered: Recovered, n: u64, total: Option<usize>) -> String {
-    let topic = topic.to_string();
-    serde_json::to_string(&ServerFrame::Synced { topic, at, recovered, n: Some(n), total })
+fn synced(
+    look: &Look<'_>,
+    at: Cursor,
+    recovered: Recovered,
+    n: u64,
+    total: Option<usize>,
+) -> String {
+    let (topic, n, s) = (look.topic.to_string(), Some(n), look.wish);
+    serde_json::to_string(&ServerFrame::Synced { topic, at, recovered, n, total, s })
         .unwrap_or_default()
 }
 
@@ -124,11 +131,19 @@ impl Beginning {
     }
 }
 
-pub(super) fn feed_frames(sub: Sub, topic: &Topic, begin: &FeedBegin, n: u64) -> Beginning {
+pub(super) fn feed_frames(look: &Look<'_>, begin: &FeedBegin, n: u64) -> Beginning {
+    let Look { sub, topic, .. } = *look;
     let mut frames = Vec::new();
     let Cursor(epoch, _) = &begin.at;
     let epoch: Arc<str> = epoch.as_str().into();
     let mark = |version: u64| Some(Mark { epoch: Arc::clone(&epoch), version });
+    if !begin.resumed {
+        // Positions count anew: whoever stands further in another feed would drop what is told now.
+        let first = begin.since.events.first().map(|(position, _)| position.saturating_sub(1));
+        let first = first.unwrap_or(begin.at.1);
+        let at = Cursor(epoch.to_string(), first);
+        frames.push(Unsent::about(sub, synced(look, at, Recovered::None, n, None), mark(first)));
+    }
     if let Some((from, to)) = begin.since.gap {
         frames.push(Unsent::about(sub, gap(topic, from, to), mark(to)));
     }
@@ -139,7 +154,7 @@ pub(super) fn feed_frames(sub: Sub, topic: &Topic, begin: &FeedBegin, n: u64) ->
         }),
     );
     let recovered = if begin.resumed { Recovered::Log } else { Recovered::None };
-    let synced = synced(topic, begin.at.clone(), recovered, n, None);
+    let synced = synced(look, begin.at.clone(), recovered, n, None);
     frames.push(Unsent::about(sub, synced, mark(begin.at.1)));
     Beginning { frames, recovered }
 }
@@ -150,7 +165,7 @@ pub(super) fn gap(topic: &Topic, from: u64, to: u64) -> String {
 }
 
 pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginning {
-    let Look { sub, topic, view, filter } = look;
+    let Look { sub, topic, view, filter, .. } = look;
     let at = Cursor(begin.epoch.to_string(), begin.head);
     let mut frames = Vec::new();
     let mut total = None;
@@ -172,13 +187,14 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginn
                 live.iter().filter(|key| filter.passes_key(key)).map(|key| key_hash(key)).collect();
             let keys = ServerFrame::Keys { topic: topic.to_string(), live };
             let text = serde_json::to_string(&keys).unwrap_or_default();
-            frames.push(Unsent::about(*sub, text, None));
+            // Never taken back: nor are the changes after it, which would move the cursor past ghosts.
+            frames.push(Unsent::from(text));
             frames.extend(change_frames(look, &begin.epoch, changes, n));
             Recovered::Keys
         }
     };
     let mark = Mark { epoch: begin.epoch, version: begin.head };
-    frames.push(Unsent::about(*sub, synced(topic, at, recovered, *n, total), Some(mark)));
+    frames.push(Unsent::about(*sub, synced(look, at, recovered, *n, total), Some(mark)));
     Beginning { frames, recovered }
 }
 

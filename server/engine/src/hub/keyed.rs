@@ -180,16 +180,21 @@ impl KeyedTopic {
         }
     }
 
+    /// Keeps no more tombstones than this, once: who comes from before them gets the list of live keys.
+    pub fn forget_deletes(&self, most: usize) {
+        self.inner().log.keep_tombstones(most);
+    }
+
     /// The topic was read whole; for the first time: from here on, empty means empty.
     pub fn set_listed(&self, version: u64) {
         let mut inner = self.inner();
         inner.log.end_list();
-        inner.log.advance(version);
+        // What came and went while nobody watched was never known here; another process may have told it.
+        inner.log.begin_at(version);
         for Reader { mailbox, sub, .. } in inner.readers.values() {
             mailbox.hold(*sub, None);
         }
         if !std::mem::replace(&mut inner.listed, true) {
-            inner.log.begin_at(version);
             Self::reset_readers(&mut inner);
         }
     }

@@ -72,9 +72,14 @@ impl Unsent {
 
     /// Whether it means nothing once a subscription was begun anew or given up.
     pub(super) fn is_about(&self, sub: Sub) -> bool {
+        self.about_whom() == Some(sub)
+    }
+
+    /// The subscription that it means nothing without.
+    pub(super) fn about_whom(&self) -> Option<Sub> {
         match self {
-            Self::Text(said) => said.about == Some(sub),
-            Self::Snapshot(snapshot) => snapshot.sub == sub,
+            Self::Text(said) => said.about,
+            Self::Snapshot(snapshot) => Some(snapshot.sub),
         }
     }
 }

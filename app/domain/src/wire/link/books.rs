@@ -156,9 +156,8 @@ impl Books {
             return false;
         }
         let wants = std::mem::take(&mut self.wants);
-        let kept = |held: &str| {
-            !selects(topic, held) || wants.keys().any(|want| selects(want, held))
-        };
+        let kept =
+            |held: &str| !selects(topic, held) || wants.keys().any(|want| selects(want, held));
         self.ledgers.retain(|held, _| kept(held));
         self.feeds.retain(|held, _| kept(held));
         self.wants = wants;

@@ -29,10 +29,12 @@ use crate::{
 const LONGEST_SELECTOR: usize = 4_096;
 
 /// How a want looks at its topics; shared by all that a wildcard brings.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Lens {
     pub(super) view: View,
     pub(super) filter: Filter,
+    /// Number that the client gave the wish.
+    pub(super) wish: Option<u32>,
 }
 
 impl Lens {
@@ -47,7 +49,12 @@ impl Lens {
         let labels =
             labels.map_err(|error: domain::wire::labels::LabelsError| error.to_string())?;
         let keys = want.keys.as_ref().map(|keys| keys.iter().cloned().collect());
-        Ok(Arc::new(Self { view: want.view, filter: Filter { keys, labels } }))
+        let filter = Filter { keys, labels };
+        Ok(Arc::new(Self { view: want.view, filter, wish: want.s }))
+    }
+
+    fn sees_as(&self, other: &Self) -> bool {
+        self.view == other.view && self.filter == other.filter
     }
 }
 
@@ -143,7 +150,7 @@ impl Session {
 
     fn follow(&mut self, topic: Topic, lens: Arc<Lens>, named: bool, place: Option<Place>) {
         let Some(cell) = self.hub.cell(&topic) else { return };
-        let known = self.find(&topic).map(|(sub, known)| (sub, known.lens == lens));
+        let known = self.find(&topic).map(|(sub, known)| (sub, known.lens.sees_as(&lens)));
         // Seen in another way, what changed since says nothing of what came into sight.
         let place = place.filter(|_| known.is_none_or(|(_, same)| same));
         if let Some((known, _)) = known {
@@ -178,7 +185,7 @@ impl Session {
                 following.epoch = begin.at.0.as_str().into();
                 following.sent = Some(begin.at.1);
                 Metrics::add(&self.hub.metrics.gaps, u64::from(begin.since.gap.is_some()));
-                feed_frames(sub, &following.topic, &begin, self.n)
+                feed_frames(&following.look(sub), &begin, self.n)
             }
             Cell::Keyed(keyed) => {
                 let filter = following.lens.filter.clone();
@@ -204,6 +211,19 @@ impl Session {
         self.news |= beginning.is_news();
         following.reached = place.filter(|_| beginning.keeps_place());
         self.out.extend(beginning.frames);
+    }
+
+    /// A topic began anew: what the client holds of it means nothing, even where nobody knows yet what does.
+    pub(super) fn begin_anew(&mut self, sub: Sub, place: Option<Place>) {
+        self.begin(sub, place);
+        if let Some(known) = self.following.get(&sub).filter(|known| known.sent.is_none()) {
+            let topic = known.topic.to_string();
+            let nothing =
+                ServerFrame::Snapshot { topic, items: Vec::new(), done: 0, total: 0, at: None };
+            let text = serde_json::to_string(&nothing).unwrap_or_default();
+            self.out.push_back(Unsent::about(sub, text, None));
+            self.news = true;
+        }
     }
 
     /// Takes back what was not sent yet of a subscription's beginning.

@@ -279,7 +279,11 @@ fn whoever_is_cut_off_while_a_list_is_taken_in_misses_nothing_of_it() {
         let (epoch, version) = place.split_once(':').unwrap();
         let mut back = world.session(&json!([{"topic": SWITCHES, "at": [epoch, version]}]));
         let heard = frames(&mut back);
-        assert_eq!(recovered(&heard, SWITCHES), "log");
+        assert_eq!(
+            recovered(&heard, SWITCHES),
+            "keys",
+            "what came and went in the gap is not known"
+        );
         heard.iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
         assert_eq!(held, truth, "from {place}");
     }
@@ -432,4 +436,46 @@ fn a_pong_tells_what_was_seen_and_gets_no_answer_and_a_ping_gets_the_time() {
     let pong = frames(&mut session).pop().unwrap();
     assert_eq!(pong["n"], 4);
     assert!((now_ms() - pong["at"].as_i64().unwrap()).abs() < 60_000);
+}
+
+#[test]
+fn who_sleeps_costs_one_change_per_object_and_a_thousand_events_and_is_told_of_the_gap() {
+    let world = World::new();
+    let name = |n: u64| format!("n/{n}");
+    for n in 0..500 {
+        world.put(SWITCHES, &name(n), n + 1);
+    }
+    let mut session = world.session(&json!([{"topic": SWITCHES}, {"topic": "feed/f"}]));
+    frames(&mut session);
+    let feed = world.hub.feed(&"f".parse().unwrap()).unwrap();
+    for change in 0..10_000_u64 {
+        world.put(SWITCHES, &name(change % 500), 501 + change);
+        if change < 1_500 {
+            feed.push(|id| {
+                let event = json!({
+                    "specversion": "1.0", "id": id.to_string(), "source": "f", "time": "2026-01-01T00:00:00Z",
+                    "type": "hnp.watch.state", "data": {"severity": "info", "message": "x"},
+                });
+                serde_json::from_value(event).unwrap()
+            });
+        }
+    }
+    let waiting = session.mailbox().n_waiting();
+    assert!(waiting <= 500 + crate::hub::mailbox::MOST_EVENTS, "{waiting} wait");
+    let heard = frames(&mut session);
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut ops, mut folded) = (0, 0);
+    for op in heard.iter().filter_map(|frame| frame["b"].as_array()).flatten() {
+        ops += 1;
+        folded += op["folded"].as_u64().unwrap_or_default();
+        *seen.entry(op["k"].as_str().unwrap()).or_default() += 1;
+    }
+    assert_eq!((seen.len(), ops, folded), (500, 500, 9_500));
+    let gaps: Vec<&Value> = heard.iter().filter(|frame| frame["t"] == "gap").collect();
+    assert_eq!((gaps.len(), &gaps[0]["from"], &gaps[0]["to"]), (1, &json!("1"), &json!("500")));
+    let events = heard.iter().filter(|frame| frame["t"] == "evt");
+    assert_eq!(events.map(|frame| &frame["id"]).next(), Some(&json!("501")));
+    let mut out = String::new();
+    world.hub.metrics.print(&mut out);
+    assert!(out.contains("hnp_live_gaps_total 1\n"), "{out}");
 }

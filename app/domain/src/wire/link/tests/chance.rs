@@ -472,7 +472,11 @@ impl Wire {
         };
         self.sent = Some(head);
         let (topic, n) = (TOPIC.into(), Some(self.n));
-        self.say(line, soon, ServerFrame::Synced { topic, at: at(head), recovered, n, total, s: None });
+        self.say(
+            line,
+            soon,
+            ServerFrame::Synced { topic, at: at(head), recovered, n, total, s: None },
+        );
     }
 
     /// The changes since what was sent.
