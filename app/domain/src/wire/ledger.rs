@@ -102,9 +102,10 @@ impl Ledger {
         &self.held
     }
 
-    /// Takes a part of a snapshot; it shows once the topic is synced.
-    pub fn snapshot(&mut self, at: Option<Cursor>, items: Vec<Item>) {
-        if self.staging_at != at {
+    /// Takes a part of a snapshot, up to its `done`th item; it shows once the topic is synced. A first part begins
+    /// anew: what was staged before may be of a wish that was taken back.
+    pub fn snapshot(&mut self, at: Option<Cursor>, items: Vec<Item>, done: usize) {
+        if self.staging_at != at || done == items.len() {
             self.staging.clear();
             self.staging_at = at;
         }
@@ -265,7 +266,8 @@ mod tests {
 
     fn synced() -> Ledger {
         let mut ledger = Ledger::new();
-        ledger.snapshot(None, vec![item("a", 1, json!({"x": 1, "y": 1})), item("b", 2, json!(2))]);
+        let items = vec![item("a", 1, json!({"x": 1, "y": 1})), item("b", 2, json!(2))];
+        ledger.snapshot(None, items, 2);
         assert_eq!(
             (ledger.phase(), ledger.held().len()),
             (Phase::Loading, 0),
@@ -319,7 +321,7 @@ mod tests {
     #[test]
     fn a_second_snapshot_shows_only_what_differs() {
         let mut ledger = synced();
-        ledger.snapshot(None, vec![item("b", 2, json!(2)), item("c", 3, json!(3))]);
+        ledger.snapshot(None, vec![item("b", 2, json!(2)), item("c", 3, json!(3))], 2);
         let deltas = ledger.synced(at(3), Recovered::None);
         assert_eq!(deltas.len(), 2, "{deltas:?}");
         assert!(matches!(&deltas[0], Delta::Gone(key) if key == "a"));
@@ -327,9 +329,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_staged_for_a_wish_that_was_taken_back_is_no_part_of_the_next_snapshot() {
+        let mut ledger = Ledger::new();
+        ledger.snapshot(Some(at(2)), vec![item("a", 1, json!(0)), item("b", 2, json!(0))], 2);
+        ledger.snapshot(Some(at(2)), vec![item("a", 1, json!(0))], 1);
+        assert!(ledger.is_whole(&at(2), Recovered::None, Some(1)));
+        assert_eq!(ledger.synced(at(2), Recovered::None).len(), 1);
+    }
+
+    #[test]
     fn another_epoch_may_go_back() {
         let mut ledger = synced();
-        ledger.snapshot(None, vec![item("a", 1, json!(0))]);
+        ledger.snapshot(None, vec![item("a", 1, json!(0))], 1);
         ledger.synced(Cursor("f".into(), 1), Recovered::None);
         assert_eq!(ledger.at(), Some(&Cursor("f".into(), 1)));
     }

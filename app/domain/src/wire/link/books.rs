@@ -194,8 +194,8 @@ impl Books {
             ServerFrame::Snapshot { topic, items, total: 0, .. } if items.is_empty() => {
                 self.begin_anew(topic, desk);
             }
-            ServerFrame::Snapshot { topic, items, at, .. } => {
-                self.ledger(topic).snapshot(at, items);
+            ServerFrame::Snapshot { topic, items, at, done, .. } => {
+                self.ledger(topic).snapshot(at, items, done);
             }
             ServerFrame::Synced { topic, s, .. } if s.is_some() && s != self.wish(&topic) => {
                 // Of a wish that was replaced meanwhile: the answer to the new one follows.
