@@ -246,7 +246,8 @@ pub enum Recovered {
     None,
 }
 
-/// A topic's head in a ping: topic, version, watch state, lag in milliseconds if it is measured.
+/// A topic's head in a ping: topic, version (empty while nobody has read the topic yet), watch state, lag in
+/// milliseconds if it is measured.
 pub type Head = (String, String, String, Option<u64>);
 
 /// What the server says.

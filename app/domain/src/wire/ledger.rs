@@ -213,6 +213,11 @@ impl Ledger {
         self.resuming = self.phase == Phase::Synced;
     }
 
+    /// Whether it was complete before a cut, and not yet again.
+    pub fn is_resuming(&self) -> bool {
+        self.resuming
+    }
+
     /// How often it was complete again after a cut.
     pub fn resumes(&self) -> u64 {
         self.resumes

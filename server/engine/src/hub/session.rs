@@ -301,13 +301,17 @@ impl Session {
         let unsaid: BTreeSet<Sub> = self.out.iter().filter_map(Unsent::about_whom).collect();
         let heads = self.following.iter().filter_map(|(sub, following)| {
             let Cell::Keyed(keyed) = &following.cell else { return None };
-            let head = match &following.reached {
-                _ if !unsaid.contains(sub) => following.sent?,
-                Some(Place::At(Mark { epoch, version })) if *epoch == following.epoch => *version,
+            let head = match (&following.reached, following.sent) {
+                // It is there, and nobody has read it yet.
+                (_, None) => String::new(),
+                (_, Some(sent)) if !unsaid.contains(sub) => sent.to_string(),
+                (Some(Place::At(Mark { epoch, version })), _) if *epoch == following.epoch => {
+                    version.to_string()
+                }
                 _ => return None,
             };
             let word = keyed.watch().word().to_owned();
-            Some((following.topic.to_string(), head.to_string(), word, None))
+            Some((following.topic.to_string(), head, word, None))
         });
         let frame = ServerFrame::Ping {
             ts: u64::try_from(now_ms()).unwrap_or_default(),

@@ -406,11 +406,13 @@ impl Books {
         }
     }
 
-    /// What has no place here and no head there: the server does not know of it, so neither do we.
+    /// What has no head there, and nothing that was said since we are back: the server does not know of it, so
+    /// neither do we.
     fn unconfirmed(&mut self, heads: &[Head], desk: &mut Desk) {
         let lacks = |topic: &str| !heads.iter().any(|(known, ..)| known == topic);
         let of = self.ledgers.iter().filter(|(topic, ledger)| {
-            ledger.at().is_none() && ledger.phase() == Phase::Synced && lacks(topic)
+            let unsaid = ledger.at().is_none() || ledger.is_resuming();
+            unsaid && ledger.phase() == Phase::Synced && lacks(topic)
         });
         for topic in of.map(|(topic, _)| topic.clone()).collect::<Vec<_>>() {
             self.begin_anew(topic, desk);
