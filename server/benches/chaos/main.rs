@@ -22,7 +22,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(chaos::run(plan))?;
     say(&format!("\n{}", outcome.report));
     if outcome.failures.is_empty() {
-        say("everything held: every client has the API server's picture, and the count of losses is right");
+        say(
+            "everything held: every client has the API server's picture, and the count of losses is right",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     for failure in &outcome.failures {

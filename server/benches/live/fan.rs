@@ -10,7 +10,6 @@ use crate::{
     console::{counter, live, metrics},
     load::{CONNECTIONS, Field, Load},
     machine,
-    plot::{Line, Plot},
     process::{Console, Process, Sim},
     report::{Report, Row, short},
     stats::{median, percentile},
@@ -26,9 +25,9 @@ const PEER_PADDING: usize = 2_000;
 const OTHER_FILES: usize = 200;
 
 /// Both sides, ready to be measured.
-struct Sides {
-    console: Console,
-    load: Load,
+pub(crate) struct Sides {
+    pub(crate) console: Console,
+    pub(crate) load: Load,
     sim: Sim,
     peer: Process,
     peer_address: String,
@@ -36,7 +35,8 @@ struct Sides {
 }
 
 impl Sides {
-    async fn start() -> anyhow::Result<Self> {
+    /// Starts them.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let sim = Sim::start(&["--scale", "vlab", "--churn", "0", "--heartbeat", "0"]).await?;
         let console = Console::serve(&sim.kubeconfig).await?;
         live(&reqwest::Client::new(), &console, 25).await?;
@@ -47,14 +47,16 @@ impl Sides {
         Ok(Self { console, load, sim, peer, peer_address, peer_load })
     }
 
-    fn console_place(&self) -> Place {
+    /// Where clients of the console connect.
+    pub(crate) fn console_place(&self) -> Place {
         Place::console(
             &self.console.address,
             &[json!({"topic": "objects/bench/Connection", "view": "full"})],
         )
     }
 
-    async fn end(self) {
+    /// Ends them.
+    pub(crate) async fn end(self) {
         self.console.end().await;
         self.sim.end().await;
         self.peer.end().await;
@@ -63,12 +65,13 @@ impl Sides {
 
 /// What one side did in some runs.
 #[derive(Debug, Default)]
-struct Fanned {
+pub(crate) struct Fanned {
     p50: Vec<f64>,
-    p99: Vec<f64>,
+    /// Milliseconds, one per run.
+    pub(crate) p99: Vec<f64>,
     delivered: Vec<f64>,
-    /// Seconds of processor time per second.
-    cpu: Vec<f64>,
+    /// Seconds of processor time per second, one per run.
+    pub(crate) cpu: Vec<f64>,
     welcome: Option<f64>,
     /// Share of what was not sent since something newer of the same object was, in percent.
     folded: f64,
@@ -76,8 +79,9 @@ struct Fanned {
     frame: f64,
 }
 
+/// Connects clients and makes changes.
 #[expect(clippy::too_many_arguments, reason = "one place, one process, one shape of load")]
-async fn fan(
+pub(crate) async fn fan(
     place: &Place,
     pid: u32,
     load: &mut Load,
@@ -142,7 +146,6 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
         // The dead are buried before the next are counted.
         sleep(Duration::from_millis(500)).await;
     }
-    growth(report, &mut sides).await?;
     sides.end().await;
     idle(report).await
 }
@@ -196,36 +199,10 @@ fn rows(
             .at_most(100.0)
             .note("50 at a time, each with its snapshot"),
         );
+        let times = ours.welcome.zip(peer.welcome).map(|(ours, peer)| ours / peer);
         report.add(row("… peer", "ms", peer.welcome.into_iter().collect()));
+        report.add(row("… ÷ peer's", "×", times.into_iter().collect()));
     }
-}
-
-/// Latency and processor time over clients, and over changes.
-async fn growth(report: &mut Report, sides: &mut Sides) -> anyhow::Result<()> {
-    let (mut clients_p99, mut clients_cpu, mut rate_p99, mut rate_cpu) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (place, pid) = (sides.console_place(), sides.console.process.pid);
-    for clients in [50, 200, 500, 1_000, 2_000] {
-        let fanned = fan(&place, pid, &mut sides.load, clients, 10.0, 2.0, RUNS).await?;
-        clients_p99.extend(median(&fanned.p99).map(|p99| (clients as f64, p99)));
-        clients_cpu.extend(median(&fanned.cpu).map(|cpu| (clients as f64, 100.0 * cpu)));
-    }
-    for rate in [10.0, 50.0, 100.0, 200.0, 400.0] {
-        let fanned = fan(&place, pid, &mut sides.load, 50, rate, 2.0, RUNS).await?;
-        rate_p99.extend(median(&fanned.p99).map(|p99| (rate, p99)));
-        rate_cpu.extend(median(&fanned.cpu).map(|cpu| (rate, 100.0 * cpu)));
-    }
-    for (name, title, x, p99, cpu) in [
-        ("clients", "10 changes/s of 2 kB, over clients", "clients", clients_p99, clients_cpu),
-        ("changes", "50 clients, over changes of 2 kB per second", "changes/s", rate_p99, rate_cpu),
-    ] {
-        let lines = vec![
-            Line { name: "PATCH answered → frame, p99 in ms".to_owned(), points: p99 },
-            Line { name: "processor, % of one core".to_owned(), points: cpu },
-        ];
-        report.plot(name, Plot { title: title.to_owned(), x, lines });
-    }
-    Ok(())
 }
 
 /// Memory of clients that only listen.

@@ -222,6 +222,7 @@ async fn wide(report: &mut Report, http: &reqwest::Client, browsers: bool) -> an
     crate::say("a list of 10,000 rows");
     page(report, http, &console.address).await?;
     resume(report, &console.address, &sim.kubeconfig).await?;
+    let console = without_log(report, http, console, &sim.kubeconfig).await?;
     if browsers {
         browser::measure(report, &console.address, &sim.kubeconfig).await;
     } else {
@@ -306,4 +307,44 @@ async fn resume(report: &mut Report, address: &str, kubeconfig: &Path) -> anyhow
             .note("live changes are patches"),
     );
     Ok(())
+}
+
+/// The same where the log is no help: the server was restarted meanwhile, or the client knows nothing.
+async fn without_log(
+    report: &mut Report,
+    http: &reqwest::Client,
+    console: Console,
+    kubeconfig: &Path,
+) -> anyhow::Result<Console> {
+    const PART: &str = "A list of 10,000 rows";
+    let mut load = Load::objects(kubeconfig, SERVERS, Field::Description, 0).await?;
+    let before = visit(&Place::console(&console.address, &[json!({"topic": LIST})])).await?;
+    console.end().await;
+    load.run(300.0, 1.0, None).await?;
+    let console = Console::serve(kubeconfig).await?;
+    live(http, &console, 18_000).await?;
+    for (at, name) in [(before.at, "keys"), (None, "none")] {
+        let (mut times, mut sizes, mut word) = (Vec::new(), Vec::new(), String::new());
+        for _ in 0..RUNS {
+            let topic = match &at {
+                Some(at) => json!({"topic": LIST, "at": at}),
+                None => json!({"topic": LIST}),
+            };
+            let visit = visit(&Place::console(&console.address, &[topic])).await?;
+            times.push(visit.ms);
+            sizes.push(visit.bytes as f64 / 1e3);
+            word = visit.recovered;
+        }
+        let what = if name == "keys" {
+            "back after a restart of the server and 300 changes"
+        } else {
+            "from nothing"
+        };
+        let row = |end: &str, unit, runs| Row::new(PART, format!("{what}{end}"), unit, runs);
+        report.add(
+            row(": upgrade → synced", "ms", times).at_most(1_000.0).note(format!("by `{word}`")),
+        );
+        report.add(row(": bytes", "kB", sizes));
+    }
+    Ok(console)
 }

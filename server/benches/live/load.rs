@@ -8,11 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use domain::kind::Kind;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
+use sim::Cluster;
 use tokio::{task::JoinSet, time::sleep_until};
 
 use crate::clients::{Fleet, MARK, us_since};
@@ -32,6 +34,8 @@ const AT_ONCE: usize = 16;
 enum Target {
     /// Merge patches of objects on a Kubernetes API server, and the field that carries the number.
     Objects { client: Client, paths: Vec<String>, field: Field },
+    /// The same on a cluster in this process.
+    Near { cluster: Cluster, kind: Kind, names: Vec<String> },
     /// One POST of one text to the peer.
     Peer { http: reqwest::Client, url: String },
 }
@@ -44,6 +48,11 @@ impl Target {
             Self::Peer { http, url } => {
                 let request = http.post(url).body(format!(r#"{{"t":"ch","o":"{mark}"}}"#));
                 request.send().await.is_ok_and(|answer| answer.status().is_success())
+            }
+            Self::Near { cluster, kind, names } => {
+                let name = names.get(number % names.len()).map(String::as_str).unwrap_or_default();
+                let patch = json!({"spec": {"description": mark}});
+                cluster.patch_merge(kind, "default", name, patch).is_ok()
             }
             Self::Objects { client, paths, field } => {
                 let body = match field {
@@ -115,6 +124,15 @@ impl Load {
         }
         let target = Target::Objects { client, paths, field };
         Ok(Self { target, padding, next: 0, zero: Instant::now() })
+    }
+
+    /// Changes of the descriptions of all objects of a kind on a cluster in this process.
+    pub(crate) fn near(cluster: &Cluster, kind: Kind) -> Self {
+        let objects = cluster.list(kind);
+        let names = objects.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
+        let names = names.map(str::to_owned).collect();
+        let target = Target::Near { cluster: cluster.clone(), kind, names };
+        Self { target, padding: 0, next: 0, zero: Instant::now() }
     }
 
     /// Texts for the peer.

@@ -13,6 +13,7 @@ mod browser;
 mod clients;
 mod console;
 mod fan;
+mod growth;
 mod large;
 mod load;
 mod machine;
@@ -21,11 +22,14 @@ mod plot;
 mod process;
 mod report;
 mod rest;
+mod restart;
+mod slow;
 mod stats;
+mod yard;
 
 use report::Report;
 
-const HELP: &str = "make bench ARGS=…: parts to measure (large, fan, demo, real, sizes; none: all), --no-browser, --docs (write docs/benchmarks.md)";
+const HELP: &str = "make bench ARGS=…: parts to measure (large, fan, slow, restart, growth, demo, real, sizes; none: all), --no-browser, --docs (write docs/benchmarks.md)";
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -72,6 +76,18 @@ async fn measure(args: &[String]) -> anyhow::Result<Report> {
         let done = fan::measure(&mut report).await;
         go_on(&mut report, "fan", done);
     }
+    if wanted("slow") {
+        let done = slow::measure(&mut report).await;
+        go_on(&mut report, "slow", done);
+    }
+    if wanted("restart") {
+        let done = restart::measure(&mut report).await;
+        go_on(&mut report, "restart", done);
+    }
+    if wanted("growth") {
+        let done = growth::measure(&mut report).await;
+        go_on(&mut report, "growth", done);
+    }
     if wanted("real") {
         let done = rest::real(&mut report).await;
         go_on(&mut report, "real", done);
@@ -98,10 +114,13 @@ fn publish(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&docs).context("could not make docs")?;
     for entry in std::fs::read_dir(folder).context("could not read the results")? {
         let path = entry.context("could not read the results")?.path();
-        if path.extension().is_some_and(|end| end == "md" || end == "svg") {
-            let name = path.file_name().context("a file without a name")?;
-            std::fs::copy(&path, docs.join(name)).context("could not copy into docs")?;
-        }
+        let Some(name) = path.file_name().and_then(std::ffi::OsStr::to_str) else { continue };
+        let name = match name {
+            "results.json" => "benchmarks.json",
+            name if name.ends_with(".md") || name.ends_with(".svg") => name,
+            _ => continue,
+        };
+        std::fs::copy(&path, docs.join(name)).context("could not copy into docs")?;
     }
     Ok(())
 }

@@ -61,6 +61,15 @@ impl Process {
         Ok(Self { pid, started, line: line.trim().to_owned(), child, _out: out, folder })
     }
 
+    /// Asks it to end, as a service manager does, and waits until it has.
+    pub(crate) async fn terminate(mut self) -> anyhow::Result<()> {
+        let id = self.pid.to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.context("kill")?;
+        anyhow::ensure!(asked.success(), "could not ask process {id} to end");
+        timeout(SPEAKS_WITHIN, self.child.wait()).await.context("it does not end")??;
+        Ok(())
+    }
+
     /// Ends it and waits until it is gone.
     pub(crate) async fn end(mut self) {
         let _ = self.child.kill().await;
@@ -110,14 +119,20 @@ pub(crate) struct Console {
 impl Console {
     /// Starts `hnp serve` on a kubeconfig, as the fabric `bench`.
     pub(crate) async fn serve(kubeconfig: &Path) -> anyhow::Result<Self> {
-        let path = kubeconfig.display().to_string();
-        Self::start(&["serve", "--listen", "127.0.0.1:0", "--name", "bench", "--kubeconfig", &path])
-            .await
+        Self::serve_at(kubeconfig, "127.0.0.1:0").await
     }
 
-    /// Starts `hnp demo` as it is.
-    pub(crate) async fn demo() -> anyhow::Result<Self> {
-        Self::start(&["demo", "--listen", "127.0.0.1:0"]).await
+    /// The same at an address.
+    pub(crate) async fn serve_at(kubeconfig: &Path, address: &str) -> anyhow::Result<Self> {
+        let path = kubeconfig.display().to_string();
+        Self::start(&["serve", "--listen", address, "--name", "bench", "--kubeconfig", &path]).await
+    }
+
+    /// Starts `hnp demo` with further arguments.
+    pub(crate) async fn demo(args: &[&str]) -> anyhow::Result<Self> {
+        let mut all = vec!["demo", "--listen", "127.0.0.1:0"];
+        all.extend_from_slice(args);
+        Self::start(&all).await
     }
 
     async fn start(args: &[&str]) -> anyhow::Result<Self> {

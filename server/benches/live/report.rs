@@ -149,7 +149,15 @@ impl Report {
                     "budget": row.budget, "more_is_better": row.more_is_better, "verdict": row.verdict(), "note": row.note, "load": row.load})
             })
             .collect();
-        let json = json!({"machine": machine::describe(), "rows": rows, "skipped": self.skipped});
+        let plots: Vec<Value> = self
+            .plots
+            .iter()
+            .map(|(name, plot)| {
+                let lines = plot.lines.iter().map(|line| json!({"name": line.name, "points": line.points}));
+                json!({"name": name, "title": plot.title, "x": plot.x, "lines": lines.collect::<Vec<_>>()})
+            })
+            .collect();
+        let json = json!({"machine": machine::describe(), "rows": rows, "plots": plots, "skipped": self.skipped});
         let write = |name: &str, text: &str| {
             std::fs::write(folder.join(name), text)
                 .with_context(|| format!("could not write {name}"))
@@ -216,7 +224,8 @@ impl Report {
 
 const HEAD: &str = "# Benchmarks
 
-Made by `make bench ARGS=--docs`; `make bench` alone measures, prints the table and writes `target/bench/`. Nothing here is written by hand.
+Made by `make bench ARGS=--docs`; `make bench` alone measures, prints the table and writes `target/bench/`. Nothing here is written by hand;
+the same as JSON, the points of the plots included, is in [benchmarks.json](benchmarks.json).
 
 The release binary is driven from outside: `hnp sim` is the cluster, `hnp serve` the console, each a process of its own, and the clients are a third;
 all share the machine and talk over loopback. A figure is the median of its runs. *Kept* and *missed* compare it with its budget; no build fails by a time.

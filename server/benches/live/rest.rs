@@ -28,7 +28,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(45);
 pub(crate) async fn demo(report: &mut Report) -> anyhow::Result<()> {
     const PART: &str = "Idle: `hnp demo`, 50 clients";
     crate::say("an idle demo");
-    let console = Console::demo().await?;
+    let console = Console::demo(&[]).await?;
     let topics = [
         json!({"topic": "objects/demo/Switch"}),
         json!({"topic": "state/*"}),

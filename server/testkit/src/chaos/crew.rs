@@ -127,6 +127,8 @@ impl Crew {
             let lost = member.client.status().lost;
             if lost != *expected {
                 wrong.push(format!("client {n} says lost {lost}, and {expected} were lost"));
+                let before = member.client.look(|_, seen| seen.before_losses.clone());
+                wrong.extend(before.into_iter().map(|trace| format!("client {n}, {trace}")));
             }
         }
         wrong
@@ -189,24 +191,28 @@ fn holes(runs: &[Run]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
     let mut known: BTreeSet<(&str, u64)> = BTreeSet::new();
-    // What was heard before a connection told its epoch can only be judged if it did.
+    let mut last = "";
     for run in runs {
-        let Some(epoch) = run.epoch.as_deref() else { continue };
+        // A connection that ended before it told its epoch most likely went on with the one before.
+        let told = run.epoch.as_deref();
+        let epoch = told.unwrap_or(last);
+        last = epoch;
         for heard in &run.heard {
             let (from, to) = match heard {
                 Heard::Event(position, _) => (*position, *position),
                 Heard::Gap(from, to) => (*from, *to),
             };
-            if let Some(end) = ends.get(epoch)
-                && from > end + 1
-            {
+            let end = ends.get(epoch).copied();
+            if let Some(end) = end.filter(|end| from > end + 1) {
+                if told.is_none() {
+                    break;
+                }
                 wrong.push(format!("nothing was said of {} to {}", end + 1, from - 1));
             }
             if matches!(heard, Heard::Event(..)) && !known.insert((epoch, from)) {
                 wrong.push(format!("{from} came twice"));
             }
-            let end = ends.entry(epoch).or_default();
-            *end = to.max(*end);
+            ends.insert(epoch, end.unwrap_or_default().max(to));
         }
     }
     wrong
@@ -259,6 +265,9 @@ mod tests {
             run(Some("b"), &[event(1), event(2)]),
         ];
         assert_eq!(holes(&good), [""; 0]);
+        let cut =
+            [run(Some("a"), &[event(5)]), run(None, &[event(6)]), run(Some("a"), &[event(7)])];
+        assert_eq!(holes(&cut), [""; 0]);
         let hole = [run(Some("a"), &[event(5)]), run(Some("a"), &[event(7)])];
         assert_eq!(holes(&hole), ["nothing was said of 6 to 6"]);
         let twice = [run(Some("a"), &[event(5)]), run(Some("a"), &[event(5)])];

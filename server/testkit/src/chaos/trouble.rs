@@ -70,7 +70,7 @@ fn for_a_while(fate: &mut Fate, peer: SocketAddr, lasting: &mut JoinSet<()>) {
             proxy.on(peer, |weather| set(weather, down, Way::Stalled));
             fate.counts.add("connection stalled, up to 3 s");
             lasting.spawn(later(Arc::clone(&fate.ground), lasts, move |ground| {
-                ground.proxy.on(peer, |weather| set(weather, down, Way::Open));
+                ground.proxy.on(peer, |weather| relieve(weather, down));
             }));
         }
         12..21 => {
@@ -96,6 +96,21 @@ async fn later(ground: Arc<Ground>, lasts: Duration, end: impl FnOnce(&Ground)) 
     end(&ground);
 }
 
-fn set(weather: &mut Weather, down: bool, way: Way) {
-    *(if down { &mut weather.down } else { &mut weather.up }) = way;
+fn way(weather: &mut Weather, down: bool) -> &mut Way {
+    if down { &mut weather.down } else { &mut weather.up }
+}
+
+fn set(weather: &mut Weather, down: bool, now: Way) {
+    // Where bytes were lost nothing may pass again.
+    let way = way(weather, down);
+    if *way != Way::Swallowed {
+        *way = now;
+    }
+}
+
+fn relieve(weather: &mut Weather, down: bool) {
+    let way = way(weather, down);
+    if *way == Way::Stalled {
+        *way = Way::Open;
+    }
 }

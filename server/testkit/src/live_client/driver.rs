@@ -41,7 +41,7 @@ pub(super) async fn run(options: Options, shared: Shared, mut orders: mpsc::Rece
         shared,
         lines: BTreeMap::new(),
         session: None,
-        http: reqwest::Client::new(),
+        http: None,
     };
     for want in wants {
         driver.step(Input::Subscribe(want)).await;
@@ -94,7 +94,8 @@ struct Driver {
     shared: Shared,
     lines: BTreeMap<Line, Wire>,
     session: Option<BoxFuture<'static, Option<u16>>>,
-    http: reqwest::Client,
+    /// Made when it is first needed, since most clients never do.
+    http: Option<reqwest::Client>,
     rng: StdRng,
 }
 
@@ -135,10 +136,13 @@ impl Driver {
         let jitter = self.rng.random();
         let outputs = {
             let mut inner = lock(&self.shared);
-            let before = inner.link.status(now()).state;
+            let before = inner.link.status(now());
             let outputs = inner.link.step(now(), jitter, input);
-            let after = inner.link.status(now()).state;
-            inner.seen.stands(before, after);
+            let after = inner.link.status(now());
+            inner.seen.stands(before.state, after.state);
+            if after.lost > before.lost {
+                inner.seen.lost();
+            }
             for output in &outputs {
                 inner.seen.output(output);
             }
@@ -147,7 +151,8 @@ impl Driver {
         for output in outputs {
             match output {
                 Output::Dial(line, how) => {
-                    let wire = Wire::open(&self.http, self.options.address, &how);
+                    let http = || self.http.get_or_insert_default().clone();
+                    let wire = Wire::open(http, self.options.address, &how);
                     self.lines.insert(line, wire);
                 }
                 Output::HangUp(line) => drop(self.lines.remove(&line)),
@@ -157,7 +162,8 @@ impl Driver {
                     }
                 }
                 Output::AskSession => {
-                    self.session = Some(session(self.http.clone(), self.options.address).boxed());
+                    let http = self.http.get_or_insert_default().clone();
+                    self.session = Some(session(http, self.options.address).boxed());
                 }
                 _ => {}
             }

@@ -65,16 +65,20 @@ pub(super) enum Wire {
 
 impl Wire {
     /// Begins to open a line.
-    pub(super) fn open(http: &reqwest::Client, address: SocketAddr, how: &How) -> Self {
+    pub(super) fn open(
+        http: impl FnOnce() -> reqwest::Client,
+        address: SocketAddr,
+        how: &How,
+    ) -> Self {
         match how {
             How::WebSocket => Self::Dialing(dial(address).boxed()),
             How::Sse(hello) => {
-                let request = http.post(format!("http://{address}{PATH}/sse")).json(&**hello);
+                let request = http().post(format!("http://{address}{PATH}/sse")).json(&**hello);
                 Self::Asking(ask(request).boxed())
             }
             How::Poll { wait_s, hello } => {
                 let url = format!("http://{address}{PATH}/poll?wait={wait_s}");
-                Self::Poll(poll(http.post(url).json(&**hello)).boxed())
+                Self::Poll(poll(http().post(url).json(&**hello)).boxed())
             }
         }
     }

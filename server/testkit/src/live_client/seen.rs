@@ -3,7 +3,7 @@
 //! Invariant: nothing here is taken from the link's own maps; only its outputs and the frames count.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
@@ -13,6 +13,11 @@ use domain::wire::{
     link::{How, Input, Line, LinkState, Output},
 };
 use tokio::time::Instant;
+
+/// Frames that are remembered.
+const REMEMBERED: usize = 40;
+/// Losses of which it is told what came before.
+const LOSSES_TOLD: usize = 3;
 
 /// A change of what a pill would show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,10 @@ pub struct Seen {
     pub recovered: BTreeMap<&'static str, u64>,
     /// Connections and requests begun, by transport.
     pub dials: BTreeMap<&'static str, u64>,
+    /// When each of them was begun.
+    pub dialled: Vec<Instant>,
+    /// When the server said that it closes, and after how many milliseconds it wants the client back.
+    pub byes: Vec<(Instant, Option<u64>)>,
     /// Frames that came.
     pub frames: u64,
     /// Their bytes.
@@ -75,6 +84,10 @@ pub struct Seen {
     pub garbage: u64,
     /// Sentences with which the server refused something.
     pub refused: Vec<String>,
+    /// The last frames in short, and what the link sent.
+    recent: VecDeque<String>,
+    /// What came before each loss, in short.
+    pub before_losses: Vec<String>,
     /// Whether arrivals are noted.
     pub recording: bool,
     /// Version of each change of an object, and when it came, while that was noted.
@@ -87,6 +100,7 @@ impl Seen {
     /// Takes note of a frame, before the link hears it.
     pub(super) fn frame(&mut self, frame: &ServerFrame) {
         self.frames += 1;
+        self.remember(in_short(frame));
         match frame {
             ServerFrame::Synced { topic, recovered, at, .. } => {
                 let word = match recovered {
@@ -99,6 +113,9 @@ impl Seen {
                     self.hear(topic, |run| run.epoch = Some(at.0.clone()));
                 }
             }
+            ServerFrame::Bye { reconnect_in_ms, .. } => {
+                self.byes.push((Instant::now(), *reconnect_in_ms));
+            }
             ServerFrame::Welcome { .. } => {
                 self.feeds.values_mut().for_each(|runs| runs.push(Run::default()));
             }
@@ -107,6 +124,21 @@ impl Seen {
                 self.arrivals.extend(b.iter().map(|op| (version(op), now)));
             }
             _ => {}
+        }
+    }
+
+    fn remember(&mut self, what: String) {
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(what);
+    }
+
+    /// Takes note of a loss that the link has found.
+    pub(super) fn lost(&mut self) {
+        if self.before_losses.len() < LOSSES_TOLD {
+            let recent: Vec<&str> = self.recent.iter().map(String::as_str).collect();
+            self.before_losses.push(format!("before a loss:\n    {}", recent.join("\n    ")));
         }
     }
 
@@ -149,7 +181,10 @@ impl Seen {
             Output::Gap(topic, from, to) => {
                 self.hear(topic, |run| run.heard.push(Heard::Gap(*from, *to)));
             }
+            Output::Send(_, frame) => self.remember(format!("> {frame:?}")),
             Output::Dial(_, how) => {
+                self.dialled.push(Instant::now());
+                self.remember(format!("> dial {how:?}"));
                 let word = match how {
                     How::WebSocket => "ws",
                     How::Sse(_) => "sse",
@@ -180,5 +215,24 @@ impl Seen {
 fn version(op: &Op) -> u64 {
     match op {
         Op::Put { v, .. } | Op::Patch { v, .. } | Op::Del { v, .. } | Op::Out { v, .. } => *v,
+    }
+}
+
+/// A frame without its values.
+fn in_short(frame: &ServerFrame) -> String {
+    match frame {
+        ServerFrame::Snapshot { topic, items, done, total, at } => {
+            format!("snapshot {topic} {} items, {done} of {total}, at {at:?}", items.len())
+        }
+        ServerFrame::Ch { n, topic, at, from, b, .. } => {
+            format!("ch {n} {topic} {from}..{} of {}, {} changes", at.1, at.0, b.len())
+        }
+        ServerFrame::Keys { topic, live } => format!("keys {topic} {}", live.len()),
+        ServerFrame::Evt { topic, id, .. } => format!("evt {topic} {id}"),
+        other => {
+            let mut text = format!("{other:?}");
+            text.truncate(text.floor_char_boundary(1_000));
+            text
+        }
     }
 }
