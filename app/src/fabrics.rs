@@ -13,7 +13,7 @@ use domain::{
     kind::Kind,
     object::ObjectKey,
     report::{FabricSummary, Overview},
-    state::{FabricState, KindCount, KindWatch, SwitchReadiness},
+    state::{FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
     topic::{FabricId, Topic as TopicName},
     wire::{
         Item, Want,
@@ -36,6 +36,8 @@ pub struct Known {
     pub state: Option<FabricState>,
     /// Watch of each kind.
     pub watches: BTreeMap<Kind, KindWatch>,
+    /// Whether what happens is recorded; absent until the first word of it.
+    pub records: Option<RecordState>,
     /// Objects of each kind that was listed.
     pub counts: BTreeMap<Kind, KindCount>,
     /// Readiness of each switch.
@@ -49,6 +51,7 @@ impl Known {
         for (key, value) in held {
             match key.split_once('/') {
                 None if key == CONNECTIVITY => known.state = read_as(value),
+                None if key == RECORDS => known.records = read_as(value),
                 Some(("watch", kind)) => put(&mut known.watches, Kind::from_name(kind), value),
                 Some(("counts", kind)) => put(&mut known.counts, Kind::from_name(kind), value),
                 Some(("readiness", key)) => put(&mut known.readiness, key.parse().ok(), value),
@@ -60,6 +63,7 @@ impl Known {
 }
 
 const CONNECTIVITY: &str = "connectivity";
+const RECORDS: &str = "records";
 
 fn put<K: Ord, T: serde::de::DeserializeOwned>(
     map: &mut BTreeMap<K, T>,
@@ -82,7 +86,8 @@ pub fn items(summary: &FabricSummary) -> Vec<Item> {
     let counts = summary.counts.iter().map(|(kind, count)| item(format!("counts/{kind}"), count));
     let readiness =
         summary.readiness.iter().map(|(key, ready)| item(format!("readiness/{key}"), ready));
-    state.chain(watches).chain(counts).chain(readiness).flatten().collect()
+    let records = summary.records.iter().map(|records| item(RECORDS.to_owned(), records));
+    state.chain(records).chain(watches).chain(counts).chain(readiness).flatten().collect()
 }
 
 /// Lets values of several types share one closure.

@@ -11,6 +11,7 @@ use app::{
 };
 use async_trait::async_trait;
 use domain::{
+    feed::Event as DomainEvent,
     kind::Kind,
     object::{ObjectKey, ObjectRef},
     references,
@@ -25,6 +26,7 @@ use domain::{
 use engine::{
     clock::now_ms,
     hub::{Hub, keyed::KeyedTopic},
+    store::{EventQuery, Store},
 };
 use serde::de::DeserializeOwned;
 
@@ -37,12 +39,41 @@ const MOST_EDGES: usize = 2_000;
 #[derive(Debug, Clone)]
 pub struct Desk {
     hub: Arc<Hub>,
+    records: Option<Arc<dyn Store>>,
 }
 
 impl Desk {
-    /// A desk before this hub.
-    pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+    /// A desk before this hub and these records.
+    pub fn new(hub: Arc<Hub>, records: Option<Arc<dyn Store>>) -> Self {
+        Self { hub, records }
+    }
+
+    /// The newest events about an object, newest first: what is held, continued by what is recorded.
+    async fn history(&self, fabric: &FabricId, object: &ObjectRef) -> Vec<DomainEvent> {
+        let held = self.hub.feed(fabric).map(|feed| feed.about(object.kind, &object.key, HISTORY));
+        let mut events: Vec<DomainEvent> =
+            held.unwrap_or_default().iter().map(|event| (**event).clone()).collect();
+        let Some(records) = &self.records else { return events };
+        let query = EventQuery {
+            before: events.last().and_then(|oldest| oldest.id.parse().ok()),
+            subject: Some(object.to_string()),
+            newest_first: true,
+            limit: HISTORY.saturating_sub(events.len()),
+            ..EventQuery::default()
+        };
+        if query.limit == 0 {
+            return events;
+        }
+        match records.events(fabric, &query).await {
+            Ok(older) => {
+                events.extend(
+                    older.iter().filter_map(|event| serde_json::from_str(&event.text).ok()),
+                );
+            }
+            // The page says by the fabric's state that records fail.
+            Err(error) => tracing::warn!(%fabric, %error, "older events could not be read"),
+        }
+        events
     }
 
     fn summary(&self, fabric: &FabricId) -> Result<FabricSummary, ApiError> {
@@ -70,6 +101,7 @@ impl Desk {
             id: fabric.clone(),
             at,
             state,
+            records: read(&texts, "records"),
             watches: by_kind("watch")
                 .into_iter()
                 .filter_map(|(kind, key)| Some((kind, read(&texts, &key)?)))
@@ -262,12 +294,7 @@ impl Backend for Desk {
         let row = entry.and_then(|entry| entry.value.meta.as_ref().map(|meta| (*meta.row).clone()));
         let object = ObjectRef { kind, key };
         let relations = self.relate(&fabric, &summary, &object)?;
-        let history = self
-            .hub
-            .feed(&fabric)
-            .map(|feed| feed.about(kind, &object.key, HISTORY))
-            .unwrap_or_default();
-        let history = history.iter().map(|event| (**event).clone()).collect();
+        let history = self.history(&fabric, &object).await;
         Ok(ObjectPage {
             now_ms: now_ms(),
             fabric: summary,

@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use engine::store::Retention;
+
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -20,6 +22,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Whether delivery lag is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canary {
+    /// It is not: nothing is written to clusters.
+    Off,
+    /// By a Lease of ours that is written every 10 s.
+    Lease,
 }
 
 /// Limits of the live link.
@@ -46,6 +57,12 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Where data lies.
     pub data_dir: PathBuf,
+    /// Where records are kept, `sqlite://path`; none: `hnp.db` in `data_dir`.
+    pub database_url: Option<String>,
+    /// Whether delivery lag is measured.
+    pub canary: Canary,
+    /// How long and how much is kept of what happened.
+    pub history: Retention,
     /// Folder of the client's files; none: `site/` beside the executable, else `target/site`.
     pub site: Option<PathBuf>,
     /// Further origins from which a browser may open the live link, exact.
@@ -116,10 +133,14 @@ struct Key {
     default: &'static str,
 }
 
-const KEYS: [Key; 12] = [
+const KEYS: [Key; 16] = [
     Key { name: "listen", env: "HNP_LISTEN", default: "127.0.0.1:3000" },
     Key { name: "public_url", env: "HNP_PUBLIC_URL", default: "" },
     Key { name: "data_dir", env: "HNP_DATA_DIR", default: "./data" },
+    Key { name: "database_url", env: "HNP_DATABASE_URL", default: "" },
+    Key { name: "canary", env: "HNP_CANARY", default: "off" },
+    Key { name: "history_max_age", env: "HNP_HISTORY_MAX_AGE", default: "30d" },
+    Key { name: "history_max_bytes", env: "HNP_HISTORY_MAX_BYTES", default: "2GiB" },
     Key { name: "site", env: "HNP_SITE", default: "" },
     Key { name: "allowed_origins", env: "HNP_ALLOWED_ORIGINS", default: "" },
     Key { name: "log", env: "HNP_LOG", default: "info" },
@@ -266,6 +287,21 @@ fn parse(sources: &Sources) -> Result<Config, ConfigError> {
         listen: read(sources, "listen", "an address with a port, such as 127.0.0.1:3000")?,
         public_url: some("public_url").map(|url| url.trim_end_matches('/').to_owned()),
         data_dir: text("data_dir").into(),
+        database_url: some("database_url"),
+        canary: match text("canary").as_str() {
+            "off" => Canary::Off,
+            "lease" => Canary::Lease,
+            _ => return Err(wrong(sources, "canary", "`off` or `lease`")),
+        },
+        history: Retention {
+            max_age_ms: quantity(sources, "history_max_age", &AGES, "an age such as 30d or 12h")?,
+            max_bytes: quantity(
+                sources,
+                "history_max_bytes",
+                &SIZES,
+                "a size such as 2GiB or 500MiB",
+            )?,
+        },
         site: some("site").map(PathBuf::from),
         allowed_origins: text("allowed_origins")
             .split(',')
@@ -292,6 +328,37 @@ fn read<T: std::str::FromStr>(
 ) -> Result<T, ConfigError> {
     let text = sources.get(key).map(|sourced| sourced.value.trim()).unwrap_or_default();
     text.parse().map_err(|_| wrong(sources, key, wanted))
+}
+
+/// Units of ages, in milliseconds.
+const AGES: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// Units of sizes, in bytes.
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+/// A whole number with a unit, as people write it.
+fn quantity<T: TryFrom<u64>>(
+    sources: &Sources,
+    key: &'static str,
+    units: &[(&str, u64)],
+    wanted: &'static str,
+) -> Result<T, ConfigError> {
+    let text = sources.get(key).map(|sourced| sourced.value.trim()).unwrap_or_default();
+    let read = || {
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at_checked(digits)?;
+        let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+        T::try_from(number.parse::<u64>().ok()?.checked_mul(*factor)?).ok()
+    };
+    read().ok_or_else(|| wrong(sources, key, wanted))
 }
 
 fn wrong(sources: &Sources, key: &'static str, wanted: &'static str) -> ConfigError {
@@ -351,6 +418,22 @@ mod tests {
         for listen in ["127.0.0.1:0", "[::1]:3000", "127.9.9.9:1"] {
             let flags = Flags { listen: Some(listen.to_owned()), ..Flags::default() };
             assert!(load(&flags, |_| None).is_ok(), "{listen}");
+        }
+    }
+
+    #[test]
+    fn ages_and_sizes_read_as_people_write_them() {
+        let with = |name: &'static str, value: &'static str| {
+            load(&Flags::default(), move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        let (config, _) = with("HNP_HISTORY_MAX_AGE", "12h").unwrap();
+        assert_eq!(config.history.max_age_ms, 12 * 3_600_000);
+        assert_eq!(config.history.max_bytes, 2 << 30, "the default");
+        let (config, _) = with("HNP_HISTORY_MAX_BYTES", "500 MB").unwrap();
+        assert_eq!(config.history.max_bytes, 500_000_000);
+        for bad in ["30", "d", "-1d", "3 weeks", "99999999999999999d"] {
+            let error = with("HNP_HISTORY_MAX_AGE", bad).unwrap_err().to_string();
+            assert!(error.contains("30d or 12h"), "{bad}: {error}");
         }
     }
 

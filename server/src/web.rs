@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use app::backend::Backend;
 use axum::{Router, extract::FromRef, middleware, routing::get};
-use engine::hub::Hub;
+use engine::{hub::Hub, store::Store};
 use leptos::config::LeptosOptions;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
@@ -23,6 +23,7 @@ pub mod live;
 pub mod pages;
 pub mod poll;
 pub mod probes;
+pub mod records;
 pub mod snapshot;
 pub mod sse;
 
@@ -33,6 +34,8 @@ use self::{doorman::Doorman, guard::Guard};
 pub struct Front {
     /// Topics.
     pub hub: Arc<Hub>,
+    /// What was recorded; none: nothing is.
+    pub records: Option<Arc<dyn Store>>,
     /// What may be asked from where.
     pub guard: Arc<Guard>,
     /// Who counts live links.
@@ -52,7 +55,7 @@ pub struct Front {
 impl Front {
     /// The backend of pages.
     pub fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(Desk::new(Arc::clone(&self.hub)))
+        Arc::new(Desk::new(Arc::clone(&self.hub), self.records.clone()))
     }
 }
 
@@ -72,10 +75,19 @@ pub fn router(front: Front) -> Router {
             "/api/v1/live/snapshot",
             get(snapshot::one).post(snapshot::many).layer(CompressionLayer::new()),
         );
+    let records = Router::new()
+        .route("/api/v1/fabrics/{fabric}/events", get(records::events))
+        .route("/api/v1/fabrics/{fabric}/objects", get(records::objects))
+        .route(
+            "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
+            get(records::history),
+        )
+        .layer(CompressionLayer::new());
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     Router::new()
         .merge(probes)
         .merge(live)
+        .merge(records)
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)

@@ -118,6 +118,17 @@ pub struct EventData {
     pub after_downtime: bool,
 }
 
+impl EventData {
+    /// How it was found, where it was not seen as it happened.
+    pub const fn found_how(&self) -> Option<&'static str> {
+        match (self.after_gap, self.after_downtime) {
+            (_, true) => Some("seen after downtime"),
+            (true, false) => Some("found after an interruption"),
+            (false, false) => None,
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0

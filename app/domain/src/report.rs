@@ -11,7 +11,7 @@ use crate::{
     feed::Event,
     kind::Kind,
     object::{ObjectKey, ObjectRef, Row},
-    state::{FabricState, KindCount, KindWatch, SwitchReadiness},
+    state::{FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
     topic::FabricId,
     wire::{Cursor, Item},
 };
@@ -30,6 +30,9 @@ pub struct FabricSummary {
     pub at: Cursor,
     /// Connectivity.
     pub state: FabricState,
+    /// Whether what happens is recorded; absent until that is known.
+    #[serde(default)]
+    pub records: Option<RecordState>,
     /// Watch of each kind.
     pub watches: BTreeMap<Kind, KindWatch>,
     /// Objects of each kind that was listed.
@@ -174,6 +177,6 @@ pub struct ObjectPage {
     pub row: Option<Row>,
     /// Its relations.
     pub relations: Relations,
-    /// Its changes since the server started, newest first.
+    /// Its changes as far as they are recorded, newest first.
     pub history: Vec<Event>,
 }

@@ -212,6 +212,31 @@ pub struct RecordState {
     pub unrecorded: u64,
 }
 
+/// Whether delivery lag is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measuring {
+    /// It is; see `ms`.
+    Measured,
+    /// It should be, but cannot; see `reason`.
+    Failing,
+}
+
+/// Value of the key `lag` in a state topic; absent where no canary is switched on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lag {
+    /// The word.
+    pub state: Measuring,
+    /// From the acknowledgement of a write to its delivery by a watch, in milliseconds; 5000 means that or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// When it was measured, Unix milliseconds.
+    pub at: i64,
+    /// Why it is not measured, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// How grave an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

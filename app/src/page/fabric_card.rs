@@ -8,7 +8,7 @@ use domain::{
     kind::Kind,
     object::ObjectKey,
     readiness::Readiness,
-    state::{Connectivity, FabricState, KindWatch, SwitchReadiness},
+    state::{Connectivity, FabricState, KindWatch, RecordState, Recording, SwitchReadiness},
     topic::FabricId,
 };
 use leptos::prelude::*;
@@ -40,6 +40,8 @@ pub fn FabricCard(
 ) -> impl IntoView {
     let known = Fabrics::expect().watch(fabric.clone());
     let state = Memo::new(move |_| known.with(|known| known.state.clone()));
+    let records =
+        Memo::new(move |_| known.with(|known| known.records.clone().filter(worth_saying)));
     let tone = Signal::derive(move || {
         state.with(|state| state.as_ref().map_or(Tone::Unknown, |state| state.state.into()))
     });
@@ -71,6 +73,7 @@ pub fn FabricCard(
                 <span><Status tone word filled=true/>{since}</span>
             </div>
             {move || state.get().map(|state| view! { <Reasons state now/> })}
+            {move || records.get().map(|records| view! { <Records records now/> })}
             <Part title="Switches"><SwitchBar readiness/></Part>
             <Part title="Kinds">{watches}</Part>
             <Part title="Events per minute">{activity}</Part>
@@ -91,6 +94,31 @@ fn Reasons(state: FabricState, now: Signal<i64>) -> impl IntoView {
         {reason.map(|reason| view! { <p class="reason">{reason}</p> })}
         {next_try.map(|_| view! { <p class="muted">{next}</p> })}
         {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now sentence=true/></p> })}
+    }
+}
+
+/// Recording is a matter of course; what is worth a word is that it does not happen here.
+fn worth_saying(records: &RecordState) -> bool {
+    matches!(records.state, Recording::Failing | Recording::Elsewhere) || records.unrecorded > 0
+}
+
+/// That the history is not recorded, and why; or what of it is missing.
+#[component]
+fn Records(records: RecordState, now: Signal<i64>) -> impl IntoView {
+    let failing = records.state == Recording::Failing;
+    let reason = records.reason.as_deref().map(|reason| printable(reason).into_owned());
+    let missing = (records.unrecorded > 0).then(|| {
+        let n = records.unrecorded;
+        view! { <p class="muted small">{format!("{n} observations of this run are not in the history")}</p> }
+    });
+    let since = failing.then(|| view! { " for "<Age at=Signal::stored(records.since) now/> });
+    view! {
+        <div data-records=records.state.word()>
+            <p class=if failing { "reason" } else { "muted small" }>
+                "History "{records.state.word()}{since}{reason.map(|reason| format!(": {reason}"))}
+            </p>
+            {missing}
+        </div>
     }
 }
 

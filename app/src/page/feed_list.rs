@@ -122,9 +122,7 @@ fn detail(line: &Line) -> String {
     if line.one_subject && line.event.kind == EventType::Updated {
         parts.extend(fields(&line.event));
     }
-    if data.after_gap {
-        parts.push("found after an interruption".to_owned());
-    }
+    parts.extend(data.found_how().map(str::to_owned));
     parts.join(" · ")
 }
 

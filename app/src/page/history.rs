@@ -37,7 +37,7 @@ pub fn History(
     });
     view! {
         <Show when=move || changes.with(Vec::is_empty)>
-            <p class="muted">"No change was seen since the server started."</p>
+            <p class="muted">"No change is recorded."</p>
         </Show>
         <ol class="history">
             <For each=move || changes.get() key=|event| event.id.clone() children=move |event| view! { <Change event now/> }/>
@@ -63,8 +63,7 @@ fn Change(event: Arc<Event>, now: Signal<i64>) -> impl IntoView {
     let at = time_ms(&event).map(
         |at| view! { <span class="muted"><Age at=Signal::stored(at) now sentence=true/></span> },
     );
-    let gap =
-        data.after_gap.then(|| view! { <span class="muted">"found after an interruption"</span> });
+    let gap = data.found_how().map(|how| view! { <span class="muted">{how}</span> });
     view! {
         <li>
             <div class="history-head"><strong>{event.kind.verb()}</strong>{by}{at}{gap}</div>

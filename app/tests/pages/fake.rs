@@ -79,6 +79,7 @@ fn summary(state: Connectivity) -> FabricSummary {
         id: demo(),
         at: cursor(),
         state,
+        records: None,
         watches: BTreeMap::new(),
         counts: BTreeMap::new(),
         readiness: BTreeMap::new(),

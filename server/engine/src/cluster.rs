@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here knows a topic, a browser or another kind's watch.
 
+pub mod canary;
 pub mod error;
 pub mod gate;
 pub mod kubeconfig;

@@ -18,7 +18,9 @@ use domain::{
     kind::Kind,
     object::ObjectKey,
     readiness::AgentDigest,
-    state::{Connectivity, FabricState, KindCount, KindWatch, Severity, WatchState},
+    state::{
+        Connectivity, FabricState, KindCount, KindWatch, Lag, RecordState, Severity, WatchState,
+    },
     topic::{FabricId, Topic},
 };
 use sha2::{Digest, Sha256};
@@ -27,10 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 mod book;
 mod kinds;
-mod story;
 mod switches;
 
-use self::{book::StateBook, kinds::KindBook, story::Story};
+use self::{book::StateBook, kinds::KindBook};
 use crate::{
     clock::now_ms,
     cluster::{
@@ -38,6 +39,8 @@ use crate::{
         seen::{Event, Seen, WatchReport},
     },
     hub::{Cell, Hub, feed::FeedTopic, keyed::KeyedTopic},
+    recorder::{Note, Scribe, tell},
+    store::Origin,
 };
 
 /// Most observations that wait for the keeper; beyond, watches wait, and the API server is their buffer.
@@ -78,6 +81,12 @@ pub struct Keep {
     pub process: String,
     /// Kinds that are not watched.
     pub paused: Vec<Kind>,
+    /// Its feed, to which the recorder appends.
+    pub feed: Arc<FeedTopic>,
+    /// Where what happens is noted.
+    pub scribe: Scribe,
+    /// Where each kind's versions came from when it was last recorded, and the newest of them.
+    pub origins: BTreeMap<Kind, (Origin, u64)>,
     /// Who listens in on every observation.
     pub tap: Option<mpsc::Sender<Tapped>>,
 }
@@ -97,7 +106,9 @@ pub struct Keeper {
     inbox: mpsc::Receiver<Event>,
     tap: Option<mpsc::Sender<Tapped>>,
     state: StateBook,
-    story: Story,
+    scribe: Scribe,
+    origins: BTreeMap<Kind, (Origin, u64)>,
+    records: Option<RecordState>,
     kinds: BTreeMap<Kind, KindBook>,
     fabric_state: FabricState,
     identity: Option<String>,
@@ -110,10 +121,9 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper that knows nothing yet; its topics are added to the hub.
     pub fn new(plan: Keep, hub: &Arc<Hub>, inbox: mpsc::Receiver<Event>) -> Self {
-        let Keep { fabric, server, process, paused, tap } = plan;
+        let Keep { fabric, server, process, paused, feed, scribe, origins, tap } = plan;
         let epoch: Arc<str> = process.into();
-        let state_topic = Arc::new(KeyedTopic::new(Arc::clone(&epoch), true));
-        let feed = Arc::new(FeedTopic::new(epoch));
+        let state_topic = Arc::new(KeyedTopic::new(epoch, true));
         let now = now_ms();
         let begin = |kind: &Kind| {
             if paused.contains(kind) { WatchState::Paused } else { WatchState::Starting }
@@ -127,7 +137,7 @@ impl Keeper {
             })
             .collect();
         cells.push((Topic::State(fabric.clone()), Cell::Keyed(Arc::clone(&state_topic))));
-        cells.push((Topic::Feed(fabric.clone()), Cell::Feed(Arc::clone(&feed))));
+        cells.push((Topic::Feed(fabric.clone()), Cell::Feed(feed)));
         let fabric_state = FabricState {
             state: Connectivity::Unknown,
             since: now,
@@ -139,7 +149,9 @@ impl Keeper {
             last_answer: None,
         };
         let mut keeper = Self {
-            story: Story::new(fabric.clone(), feed),
+            scribe,
+            origins,
+            records: None,
             fabric,
             state: StateBook::new(state_topic),
             hub: Arc::clone(hub),
@@ -204,7 +216,14 @@ impl Keeper {
         match event {
             Event::Gate(gate) => self.gate(gate),
             Event::Kind(kind, seen) => self.seen(kind, seen),
+            Event::Records(records) => self.records = Some(records),
+            Event::Lag(lag) => self.lagging(&lag),
         }
+    }
+
+    fn lagging(&mut self, lag: &Lag) {
+        self.kinds.values().for_each(|book| book.topic.set_lag(lag.ms));
+        self.state.set("lag", lag);
     }
 
     fn gate(&mut self, gate: Gate) {
@@ -247,6 +266,9 @@ impl Keeper {
                     // What was never asked for does not "retry": it has not begun.
                     let begun = book.watch.state != WatchState::Starting || shut.attempt > 1;
                     if begun && book.watch.state != WatchState::Paused {
+                        if book.watch.state == WatchState::Live {
+                            self.scribe.note(Note::Watched(*kind, false));
+                        }
                         book.watch = book.next_watch(report, now);
                         book.topic.set_watch(book.watch.state);
                     }
@@ -259,14 +281,21 @@ impl Keeper {
     fn recognise(&mut self, identity: String) {
         let changed = self.identity.is_some();
         for (kind, book) in &mut self.kinds {
+            if let Some((origin, _)) = self.origins.get(kind).filter(|_| !changed) {
+                // Every replica counts alike, and so does whoever comes after us.
+                book.rewinds = if origin.identity == identity { origin.rewinds } else { 0 };
+            }
             book.begin_epoch(epoch(&identity, *kind, book.rewinds));
+            if changed {
+                self.scribe.note(Note::Begun(*kind));
+            }
         }
         if changed {
             self.agents.clear();
-            self.story.fabric(
+            self.scribe.note(Note::Told(tell::fabric(
                 Severity::Warning,
                 "another cluster answers at this address: everything is read anew".to_owned(),
-            );
+            )));
         }
         self.identity = Some(identity);
     }
@@ -312,11 +341,17 @@ impl Keeper {
             book.rewinds += 1;
             let rewinds = book.rewinds;
             book.begin_epoch(epoch(self.identity.as_deref().unwrap_or_default(), kind, rewinds));
+            self.scribe.note(Note::Begun(kind));
             if kind == Kind::Agent {
                 self.agents.clear();
             }
         }
-        self.story.watch(kind, before, &watch);
+        if (before == WatchState::Live) != (watch.state == WatchState::Live) {
+            self.scribe.note(Note::Watched(kind, watch.state == WatchState::Live));
+        }
+        if let Some(told) = tell::watch(kind, before, &watch) {
+            self.scribe.note(Note::Told(told));
+        }
         self.tapped.push(Tapped::Watch(kind, watch));
     }
 
@@ -334,7 +369,9 @@ impl Keeper {
         if before != state {
             self.fabric_state.state = state;
             self.fabric_state.since = now_ms();
-            self.story.connectivity(before, &self.fabric_state);
+            if let Some(told) = tell::connectivity(before, &self.fabric_state) {
+                self.scribe.note(Note::Told(told));
+            }
         }
     }
 
@@ -377,6 +414,9 @@ impl Keeper {
     fn publish(&mut self) {
         let now = now_ms();
         self.state.set("connectivity", &self.fabric_state);
+        if let Some(records) = &self.records {
+            self.state.set("records", records);
+        }
         for kind in std::mem::take(&mut self.dirty.kinds) {
             let Some(book) = self.kinds.get(&kind) else { continue };
             self.state.set(&format!("watch/{kind}"), &book.watch);

@@ -12,4 +12,5 @@ pub mod fabric;
 pub mod hub;
 pub mod keeper;
 pub mod metrics;
+pub mod recorder;
 pub mod store;

@@ -55,9 +55,11 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     Ok(0)
 }
 
-async fn run_on(listener: TcpListener, config: Config, args: &Args) -> anyhow::Result<()> {
+async fn run_on(listener: TcpListener, mut config: Config, args: &Args) -> anyhow::Result<()> {
     let mut house = House::default();
-    fresh_folder(&config.data_dir.join("demo"))?;
+    let folder = config.data_dir.join("demo");
+    fresh_folder(&folder)?;
+    config.database_url = Some(format!("sqlite://{}", folder.join("hnp.db").display()));
     let contexts = clusters(&mut house, args).await?;
     let path = config.data_dir.join("demo.kubeconfig");
     write_kubeconfig(&path, &contexts)?;

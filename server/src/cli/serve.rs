@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
-use engine::{cluster::kubeconfig, fabric, hub::Hub};
+use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder, store::Store};
 use leptos::config::LeptosOptions;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
-    config::{Config, Flags, Sources},
+    config::{Canary, Config, Flags, Sources},
+    records,
     run::{House, asked_to_stop},
     telemetry,
     web::{self, Front, guard::Guard},
@@ -110,14 +111,35 @@ pub(super) async fn serve(
     mut house: House,
 ) -> anyhow::Result<()> {
     let Served { config, fabrics, greeting } = served;
-    let (address, front) = open(&config, &listener, &house)?;
-    for plan in fabrics {
+    let records = records::open(&config).await?;
+    let (address, front) = open(&config, &listener, &house, Some(Arc::clone(&records)))?;
+    let holder = format!("{}:{}", holder_name(), address.port());
+    for mut plan in fabrics {
+        let opened = recorder::open(
+            Arc::clone(&records),
+            &plan.id,
+            holder.clone(),
+            recorder::clerk::Pace::default(),
+        );
+        plan.records = Some(opened.await?);
+        plan.canary = config.canary == Canary::Lease;
         fabric::start(plan, &front.hub, &process_epoch(), &house.tracker(), &house.cancel());
     }
     house.add("signals", asked_to_stop);
+    let retention = config.history;
+    let kept = Arc::clone(&records);
+    house.add("records", move |cancel| records::look_after(kept, retention, cancel));
     answer(listener, front, &mut house);
     announce(&format!("http://{address}"), &greeting);
-    house.run().await
+    let ended = house.run().await;
+    records.close().await;
+    ended
+}
+
+/// Names this process in leases: its host, so that people know where to look, and something of its own.
+fn holder_name() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    format!("{}/{}-{}", host.trim(), std::process::id(), process_epoch())
 }
 
 /// Takes the port, before anything else is touched.
@@ -160,6 +182,7 @@ pub fn open(
     config: &Config,
     listener: &TcpListener,
     house: &House,
+    records: Option<Arc<dyn Store>>,
 ) -> anyhow::Result<(SocketAddr, Front)> {
     let address = listener.local_addr().context("could not read the listener's address")?;
     let site = site(config);
@@ -179,6 +202,7 @@ pub fn open(
     }
     let front = Front {
         hub: Arc::new(Hub::new()),
+        records,
         guard: Arc::new(Guard::new(address, config.public_url.as_deref(), &config.allowed_origins)),
         doorman: Arc::default(),
         limits: config.limits,

@@ -117,7 +117,14 @@ async fn watch(args: &Args, target: kubeconfig::Target) -> anyhow::Result<u8> {
     let (hub, tasks, cancel) = (Arc::new(Hub::new()), TaskTracker::new(), CancellationToken::new());
     let id = FabricId::from_context(&target.context);
     fabric::start(
-        fabric::Plan { id: id.clone(), target, kinds: kinds.clone(), tap: Some(tap) },
+        fabric::Plan {
+            id: id.clone(),
+            target,
+            kinds: kinds.clone(),
+            tap: Some(tap),
+            canary: false,
+            records: None,
+        },
         &hub,
         &process_epoch(),
         &tasks,
@@ -220,7 +227,10 @@ impl Printer {
                 let word = match change {
                     EventType::Created => "added",
                     EventType::Deleted => "deleted",
-                    EventType::Updated | EventType::Connectivity | EventType::Watch => "modified",
+                    EventType::Updated
+                    | EventType::Connectivity
+                    | EventType::Watch
+                    | EventType::Notice => "modified",
                 };
                 if self.json {
                     json!({"type": word, "kind": kind, "key": key, "version": version, "latency_ms": ms(*us), "lag_ms": null}).to_string()

@@ -32,8 +32,13 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Every fabric has reached a known state. A cluster that is away is a known state.
-pub async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
+/// The database works and every fabric has reached a known state. A cluster that is away is a known state.
+pub async fn readyz(State(Front { hub, records, .. }): State<Front>) -> Response {
+    if let Some(records) = records
+        && let Err(error) = records.check().await
+    {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error.to_string());
+    }
     let waiting: Vec<String> = hub
         .fabrics()
         .into_iter()

@@ -172,7 +172,7 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let (address, front) = serve::open(&config, &listener, &house).unwrap();
+        let (address, front) = serve::open(&config, &listener, &house, None).unwrap();
         let hub = Arc::clone(&front.hub);
         serve::answer(listener, front, &mut house);
         spawn(async move {

@@ -2,7 +2,12 @@
 //!
 //! Invariant: nothing is decided here.
 
-use domain::{door::Admitted, kind::Kind, object::ObjectKey, state::WatchState};
+use domain::{
+    door::Admitted,
+    kind::Kind,
+    object::ObjectKey,
+    state::{Lag, RecordState, WatchState},
+};
 
 use super::gate::Gate;
 use crate::clock::Stamp;
@@ -14,6 +19,10 @@ pub enum Event {
     Gate(Gate),
     /// The watch of a kind has news.
     Kind(Kind, Seen),
+    /// The recorder says how recording goes.
+    Records(RecordState),
+    /// The canary measured, or could not.
+    Lag(Lag),
 }
 
 /// What a watch saw.

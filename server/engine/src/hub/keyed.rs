@@ -60,6 +60,8 @@ struct Inner {
     log: KeyLog<Arc<Payload>>,
     readers: BTreeMap<ReaderId, Reader>,
     watch: WatchState,
+    /// Delivery lag, in milliseconds, where it is measured.
+    lag: Option<u64>,
     /// Whether the map was complete once: before, nobody may call it synced.
     listed: bool,
 }
@@ -78,6 +80,7 @@ impl KeyedTopic {
                 log: KeyLog::new(epoch, 0),
                 readers: BTreeMap::new(),
                 watch: WatchState::Starting,
+                lag: None,
                 listed,
             }),
         }
@@ -100,6 +103,16 @@ impl KeyedTopic {
     /// State of the watch behind it, for heads.
     pub fn watch(&self) -> WatchState {
         self.inner().watch
+    }
+
+    /// Delivery lag of the watch behind it, in milliseconds; none: not measured.
+    pub fn lag(&self) -> Option<u64> {
+        self.inner().lag
+    }
+
+    /// Notes the delivery lag.
+    pub fn set_lag(&self, lag: Option<u64>) {
+        self.inner().lag = lag;
     }
 
     /// Notes the state of the watch behind it.

@@ -311,7 +311,7 @@ impl Session {
                 _ => return None,
             };
             let word = keyed.watch().word().to_owned();
-            Some((following.topic.to_string(), head, word, None))
+            Some((following.topic.to_string(), head, word, keyed.lag()))
         });
         let frame = ServerFrame::Ping {
             ts: u64::try_from(now_ms()).unwrap_or_default(),

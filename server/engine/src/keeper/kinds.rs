@@ -13,7 +13,7 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::{Found, Keeper, Tapped, epoch, now_ms, story::Change};
+use super::{Found, Keeper, Tapped, epoch, now_ms};
 use crate::{
     clock::Stamp,
     cluster::seen::WatchReport,
@@ -22,6 +22,8 @@ use crate::{
         payload::{Meta, Payload},
     },
     metrics::Metrics,
+    recorder::{Changed, Note, tell},
+    store::Origin,
 };
 
 /// See the module.
@@ -135,9 +137,18 @@ impl Keeper {
         let Some(book) = self.kinds.get_mut(&kind) else { return };
         let known = book.is_listed();
         let head = book.topic.read(domain::log::KeyLog::head);
+        let recorded = self.origins.get(&kind).filter(|(origin, _)| {
+            Some(&origin.identity) == self.identity.as_ref() && origin.rewinds == book.rewinds
+        });
+        // Of a list that is the first: nobody looked when the storage went back.
+        let before_us = !known
+            && book.counter.is_none()
+            && recorded.is_some_and(|(_, newest)| {
+                version.parse::<u64>().is_ok_and(|version| version < *newest)
+            });
         let went_back = version.parse::<u64>().is_ok_and(|version| version < head)
             || objects.iter().any(|object| book.is_newer_than(object));
-        let rewound = known && book.counter.is_none() && went_back;
+        let rewound = before_us || (known && book.counter.is_none() && went_back);
         if rewound {
             book.rewinds += 1;
             book.begin_epoch(epoch(
@@ -145,7 +156,10 @@ impl Keeper {
                 kind,
                 book.rewinds,
             ));
-            self.story.rewound(kind);
+            if known {
+                self.scribe.note(Note::Begun(kind));
+            }
+            self.scribe.note(Note::Told(tell::rewound(kind)));
         }
         book.topic.begin_list();
         book.refused = refused;
@@ -169,6 +183,9 @@ impl Keeper {
                 None => version.parse().unwrap_or_default(),
             };
             book.topic.set_listed(version);
+            let identity = self.identity.clone().unwrap_or_default();
+            let origin = Origin { identity, rewinds: book.rewinds };
+            self.scribe.note(Note::Listed(kind, origin));
         }
     }
 
@@ -188,10 +205,11 @@ impl Keeper {
         };
         let before = book.topic.read(|log| log.get(&text).map(|entry| Arc::clone(&entry.value)));
         let stamp = stamp.published_now();
+        let (uid, full): (Arc<str>, Arc<str>) = (uid.into(), full.into());
         let payload = Payload::object(
-            uid.as_str().into(),
+            Arc::clone(&uid),
             Meta { key: key.clone(), row: Arc::new(row), references },
-            full.into(),
+            Arc::clone(&full),
             stamp,
         );
         let put = book.topic.put(&text, version, payload);
@@ -208,19 +226,18 @@ impl Keeper {
             self.take_agent(&key, &object);
         }
         if found != Found::First {
-            let old = before.and_then(|before| serde_json::from_str::<Value>(&before.full).ok());
-            self.story.object(
+            self.scribe.note(Note::Changed(Box::new(Changed {
                 kind,
-                &Change {
-                    key: &key,
-                    what: change,
-                    version: &raw,
-                    manager: manager.map(|manager| manager.name),
-                    old: old.as_ref(),
-                    new: Some(&object),
-                    after_gap: found == Found::AfterGap,
-                },
-            );
+                key: key.clone(),
+                uid,
+                raw: raw.clone(),
+                version,
+                at_ms: stamp.received_ms,
+                after_gap: found == Found::AfterGap,
+                manager: manager.map(|manager| manager.name),
+                old: before.map(|before| Arc::clone(&before.full)),
+                new: Some(full),
+            })));
         }
         self.tapped.push(Tapped::Object {
             kind,
@@ -249,19 +266,18 @@ impl Keeper {
             self.starts.remove(key);
         }
         if found != Found::First {
-            let old = serde_json::from_str::<Value>(&before.full).ok();
-            self.story.object(
+            self.scribe.note(Note::Changed(Box::new(Changed {
                 kind,
-                &Change {
-                    key,
-                    what: EventType::Deleted,
-                    version: raw,
-                    manager: None,
-                    old: old.as_ref(),
-                    new: None,
-                    after_gap: found == Found::AfterGap,
-                },
-            );
+                key: key.clone(),
+                uid: Arc::clone(&before.uid),
+                raw: raw.to_owned(),
+                version,
+                at_ms: stamp.received_ms,
+                after_gap: found == Found::AfterGap,
+                manager: None,
+                old: Some(Arc::clone(&before.full)),
+                new: None,
+            })));
         }
         self.tapped.push(Tapped::Object {
             kind,

@@ -10,13 +10,15 @@ use std::{
 
 use domain::{
     kind::Kind,
-    state::{FabricState, KindCount, KindWatch, WatchState},
+    state::{FabricState, KindCount, KindWatch, RecordState, WatchState},
     topic::{FabricId, Topic},
 };
 use engine::{
     cluster::kubeconfig,
     fabric,
     hub::{Hub, keyed::KeyedTopic},
+    recorder::{self, clerk::Pace},
+    store::Store,
 };
 use serde_json::{Value, json};
 use sim::{Cluster, ContextEntry, Fault, Options};
@@ -36,12 +38,22 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) async fn new(kubeconfig: &Path) -> Self {
+        Self::start(kubeconfig, None).await
+    }
+
+    async fn start(kubeconfig: &Path, records: Option<recorder::Opened>) -> Self {
         let target = kubeconfig::target(kubeconfig, None).await.unwrap();
         let (hub, cancel, tasks) =
             (Arc::new(Hub::new()), CancellationToken::new(), TaskTracker::new());
         let fabric: FabricId = "test".parse().unwrap();
-        fabric::start(fabric::Plan::new(fabric.clone(), target), &hub, "process", &tasks, &cancel);
+        let plan = fabric::Plan { records, ..fabric::Plan::new(fabric.clone(), target) };
+        fabric::start(plan, &hub, "process", &tasks, &cancel);
         Self { hub, fabric, cancel, tasks }
+    }
+
+    /// Whether it is recorded, as its state says; none before the first word.
+    pub(crate) fn records(&self) -> Option<RecordState> {
+        self.state("records")
     }
 
     pub(crate) fn objects(&self, kind: Kind) -> Arc<KeyedTopic> {
@@ -172,6 +184,18 @@ impl Embedded {
         std::fs::write(&path, sim::kubeconfig(&[entry])).unwrap();
         let engine = Watched::new(&path).await;
         Self { cluster, engine, cancel, folder }
+    }
+
+    /// Another engine on the same cluster, which records.
+    pub(crate) async fn recorded(
+        &self,
+        store: &Arc<dyn Store>,
+        holder: &str,
+        pace: Pace,
+    ) -> Watched {
+        let fabric: FabricId = "test".parse().unwrap();
+        let opened = recorder::open(Arc::clone(store), &fabric, holder.to_owned(), pace).await;
+        Watched::start(&self.folder.join("kubeconfig"), Some(opened.unwrap())).await
     }
 
     pub(crate) fn fault(&self, fault: &Fault) {

@@ -14,4 +14,5 @@ mod faults;
 mod house;
 mod kubeconfigs;
 mod real;
+mod records;
 mod watch;

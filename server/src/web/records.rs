@@ -1,0 +1,304 @@
+//! What was recorded, over HTTP: events of a fabric, changes of an object, objects as of a moment.
+//!
+//! Invariant: what is not recorded is said to be so; nothing is guessed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use domain::{
+    feed::EventType,
+    history::{Content, Moment},
+    kind::Kind,
+    object::ObjectKey,
+    time::Timestamp,
+    topic::{FabricId, Topic},
+};
+use engine::store::{EventQuery, Known, Recorded, Store, StoreError};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{Front, probes::problem};
+
+/// Entries in an answer, unless `limit` says otherwise.
+const USUAL: usize = 100;
+/// Most entries in an answer.
+const MOST: usize = 1_000;
+
+type Parameters = BTreeMap<String, String>;
+
+/// `GET /api/v1/fabrics/{f}/events?since=&before=&type=&subject=&limit=`, oldest first from `since`, else
+/// the newest, newest first. `next` is the place to go on from.
+pub async fn events(
+    State(front): State<Front>,
+    Path(fabric): Path<String>,
+    Query(asked): Query<Parameters>,
+) -> Response {
+    let found = async {
+        let fabric = known_fabric(&front, &fabric)?;
+        only(&asked, &["since", "before", "type", "subject", "limit"])?;
+        let query = EventQuery {
+            after: number(&asked, "since")?,
+            before: number(&asked, "before")?,
+            kinds: kinds_of(&asked)?,
+            subject: asked.get("subject").cloned(),
+            newest_first: !asked.contains_key("since"),
+            limit: limit(&asked)?,
+        };
+        let events = match &front.records {
+            Some(records) => records.events(&fabric, &query).await?,
+            None => Vec::new(),
+        };
+        let full = events.len() == query.limit;
+        let next = events.last().filter(|_| full).map(|event| event.position.to_string());
+        let texts: Result<Vec<Box<RawValue>>, _> =
+            events.iter().map(|event| RawValue::from_string(event.text.to_string())).collect();
+        let texts = texts.map_err(|error| Refusal::damaged(&error))?;
+        let recorded = front.records.is_some();
+        let feed = front.hub.feed(&fabric).map(|feed| feed.newest(0).0.0);
+        #[derive(serde::Serialize)]
+        struct Answer {
+            feed: Option<String>,
+            recorded: bool,
+            events: Vec<Box<RawValue>>,
+            next: Option<String>,
+        }
+        Ok::<_, Refusal>(Json(Answer { feed, recorded, events: texts, next }).into_response())
+    };
+    found.await.unwrap_or_else(Refusal::into_response)
+}
+
+/// `GET …/objects/{kind}/{ns}/{name}/history?before=&limit=`, newest first.
+pub async fn history(
+    State(front): State<Front>,
+    Path((fabric, kind, namespace, name)): Path<(String, String, String, String)>,
+    Query(asked): Query<Parameters>,
+) -> Response {
+    let found = async {
+        let fabric = known_fabric(&front, &fabric)?;
+        only(&asked, &["before", "limit"])?;
+        let kind = known_kind(&kind)?;
+        let key: ObjectKey = format!("{namespace}/{name}").parse().map_err(|_| {
+            Refusal::bad("bad_key", format!("`{namespace}/{name}` is no namespace and name"))
+        })?;
+        let (before, limit) = (number(&asked, "before")?, limit(&asked)?);
+        let records = records(&front)?;
+        let changes = records.history(&fabric, kind, &key, before, limit).await?;
+        let full = changes.len() == limit;
+        let next = changes.last().filter(|_| full).map(|change| change.seq.to_string());
+        let changes: Vec<Value> = changes.iter().map(change).collect();
+        Ok::<_, Refusal>(Json(json!({"changes": changes, "next": next})).into_response())
+    };
+    found.await.unwrap_or_else(Refusal::into_response)
+}
+
+/// `GET /api/v1/fabrics/{f}/objects?kind=&at=&cursor=&limit=`: objects as of a moment, by key.
+pub async fn objects(
+    State(front): State<Front>,
+    Path(fabric): Path<String>,
+    Query(asked): Query<Parameters>,
+) -> Response {
+    let found = async {
+        let fabric = known_fabric(&front, &fabric)?;
+        only(&asked, &["kind", "at", "cursor", "limit"])?;
+        let kind = asked.get("kind").map(String::as_str).unwrap_or_default();
+        let kind = known_kind(kind)?;
+        let limit = limit(&asked)?;
+        let after: Option<ObjectKey> = match asked.get("cursor") {
+            Some(cursor) => Some(cursor.parse().map_err(|_| {
+                Refusal::bad("bad_cursor", "the cursor is the `next` of the answer before".into())
+            })?),
+            None => None,
+        };
+        let Some(at) = asked.get("at") else {
+            return Ok(Json(held(&front, &fabric, kind, after.as_ref(), limit)).into_response());
+        };
+        let moment: Moment =
+            at.parse().map_err(|error| Refusal::bad("bad_moment", format!("{error}")))?;
+        let known = records(&front)?.at(&fabric, kind, moment).await?;
+        if known.origin.is_none() {
+            return Err(Refusal {
+                status: StatusCode::NOT_FOUND,
+                code: "not_recorded",
+                detail: format!(
+                    "nothing of {kind} is recorded of that moment; records begin later, or were let go"
+                ),
+            });
+        }
+        Ok::<_, Refusal>(Json(as_of(kind, at, &known, after.as_ref(), limit)).into_response())
+    };
+    found.await.unwrap_or_else(Refusal::into_response)
+}
+
+/// What is held now, where the kind was listed.
+fn held(
+    front: &Front,
+    fabric: &FabricId,
+    kind: Kind,
+    after: Option<&ObjectKey>,
+    limit: usize,
+) -> Value {
+    let topic = front.hub.keyed(&Topic::Objects(fabric.clone(), kind));
+    let Some(topic) = topic.filter(|topic| topic.is_listed()) else {
+        return json!({"kind": kind, "at": null, "observed": false, "items": null, "next": null});
+    };
+    let live = topic.watch() == domain::state::WatchState::Live;
+    let page: Vec<_> = topic.read(|log| {
+        let entries = log.iter().filter_map(|entry| {
+            let key = &entry.value.meta.as_ref()?.key;
+            Some((key.clone(), entry.version, Arc::clone(&entry.value.full)))
+        });
+        entries.filter(|(key, ..)| after.is_none_or(|after| key > after)).take(limit + 1).collect()
+    });
+    let more = page.len() > limit;
+    let next = page.get(limit.saturating_sub(1)).filter(|_| more).map(|(key, ..)| key.to_string());
+    let item = |(key, version, full): &(ObjectKey, u64, Arc<str>)| json!({"key": key.to_string(), "version": version.to_string(), "object": serde_json::from_str::<Value>(full).ok()});
+    let items: Vec<Value> = page.iter().take(limit).map(item).collect();
+    json!({"kind": kind, "at": null, "observed": live, "items": items, "next": next})
+}
+
+fn as_of(kind: Kind, at: &str, known: &Known, after: Option<&ObjectKey>, limit: usize) -> Value {
+    let page: Vec<_> = known
+        .objects
+        .iter()
+        .filter(|(key, _)| after.is_none_or(|after| *key > after))
+        .take(limit + 1)
+        .collect();
+    let next = page
+        .get(limit.saturating_sub(1))
+        .filter(|_| page.len() > limit)
+        .map(|(key, _)| key.to_string());
+    let items: Vec<Value> = page
+        .iter()
+        .take(limit)
+        .map(|(key, kept)| {
+            json!({"key": key.to_string(), "uid": *kept.uid, "version": kept.version.to_string(), "object": kept.object})
+        })
+        .collect();
+    json!({
+        "kind": kind, "at": at, "observed": known.observed, "changed": known.changed_ms.and_then(time),
+        "total": known.objects.len(), "items": items, "next": next,
+    })
+}
+
+fn change(recorded: &Recorded) -> Value {
+    let change = &recorded.change;
+    let (op, value) = match &change.content {
+        Content::Put(value) => ("put", Some(value)),
+        Content::Patch(patch) => ("patch", Some(patch)),
+        Content::Gone => ("gone", None),
+    };
+    json!({
+        "seq": recorded.seq.to_string(), "time": time(change.at_ms), "version": change.version.to_string(),
+        "uid": *change.uid, "found": change.found, "manager": change.manager.as_deref(), "op": op, "value": value,
+    })
+}
+
+fn time(at_ms: i64) -> Option<String> {
+    Timestamp::from_unix_ms(at_ms).ok().map(|time| time.to_string())
+}
+
+/// Why a question is not answered.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    fn bad(code: &'static str, detail: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, detail }
+    }
+
+    fn damaged(error: &serde_json::Error) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "damaged_record",
+            detail: format!("a recorded event does not read: {error}"),
+        }
+    }
+
+    fn into_response(self) -> Response {
+        problem(self.status, self.code, &self.detail)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "records_unavailable",
+            detail: error.to_string(),
+        }
+    }
+}
+
+fn records(front: &Front) -> Result<&Arc<dyn Store>, Refusal> {
+    front.records.as_ref().ok_or_else(|| Refusal {
+        status: StatusCode::NOT_FOUND,
+        code: "not_recorded",
+        detail: "this server keeps no records".to_owned(),
+    })
+}
+
+fn known_fabric(front: &Front, name: &str) -> Result<FabricId, Refusal> {
+    let known = name
+        .parse::<FabricId>()
+        .ok()
+        .filter(|fabric| front.hub.keyed(&Topic::State(fabric.clone())).is_some());
+    known.ok_or_else(|| Refusal {
+        status: StatusCode::NOT_FOUND,
+        code: "no_fabric",
+        detail: "there is no fabric of this name; the overview lists them".to_owned(),
+    })
+}
+
+fn known_kind(name: &str) -> Result<Kind, Refusal> {
+    Kind::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = Kind::ALL.iter().map(ToString::to_string).collect();
+        Refusal::bad("bad_kind", format!("`kind` is one of {}", known.join(", ")))
+    })
+}
+
+fn only(asked: &Parameters, known: &[&str]) -> Result<(), Refusal> {
+    match asked.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Refusal::bad(
+            "bad_query",
+            format!("unknown parameter `{name}`; there are {}", known.join(", ")),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn number(asked: &Parameters, name: &str) -> Result<Option<u64>, Refusal> {
+    asked
+        .get(name)
+        .map(|text| {
+            text.parse().map_err(|_| {
+                Refusal::bad("bad_query", format!("`{name}` is a position, a whole number"))
+            })
+        })
+        .transpose()
+}
+
+fn limit(asked: &Parameters) -> Result<usize, Refusal> {
+    match number(asked, "limit")? {
+        None => Ok(USUAL),
+        Some(limit @ 1..=1_000) => Ok(usize::try_from(limit).unwrap_or(MOST)),
+        Some(_) => Err(Refusal::bad("bad_query", format!("`limit` is from 1 to {MOST}"))),
+    }
+}
+
+fn kinds_of(asked: &Parameters) -> Result<Vec<EventType>, Refusal> {
+    let Some(types) = asked.get("type") else { return Ok(Vec::new()) };
+    let read = |name: &str| {
+        EventType::from_name(name).ok_or_else(|| {
+            let known: Vec<_> = EventType::ALL.iter().map(|kind| kind.name()).collect();
+            Refusal::bad("bad_query", format!("`type` is one of {}", known.join(", ")))
+        })
+    };
+    types.split(',').map(read).collect()
+}
