@@ -18,6 +18,8 @@ use engine::{
     cluster::kubeconfig,
     fabric,
     hub::{Hub, keyed::KeyedTopic},
+    recorder::{self, clerk::Pace},
+    store::{Store, sqlite::SqliteStore},
 };
 use serde_json::{Value, json};
 use server::{
@@ -143,6 +145,7 @@ pub(crate) struct TestHouse {
     pub(crate) hub: Arc<Hub>,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
+    pub(crate) records: Arc<dyn Store>,
     cancel: CancellationToken,
     tracker: TaskTracker,
 }
@@ -172,19 +175,25 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let (address, front) = serve::open(&config, &listener, &house, None).unwrap();
+        let records: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
+        let kept = Some(Arc::clone(&records));
+        let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let hub = Arc::clone(&front.hub);
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: reqwest::Client::new(), cancel, tracker }
+        Self { yard, hub, address, http: reqwest::Client::new(), records, cancel, tracker }
     }
 
     /// Watches the cluster as one more fabric.
     pub(crate) async fn join(&self, fabric: &str) {
         let target = kubeconfig::target(&self.yard.kubeconfig(), None).await.unwrap();
-        let plan = fabric::Plan::new(fabric.parse().unwrap(), target);
+        let fabric: FabricId = fabric.parse().unwrap();
+        let records = Arc::clone(&self.records);
+        let opened =
+            recorder::open(records, &fabric, "test".into(), Pace::default()).await.unwrap();
+        let plan = fabric::Plan { records: Some(opened), ..fabric::Plan::new(fabric, target) };
         fabric::start(plan, &self.hub, "process", &self.tracker, &self.cancel);
     }
 

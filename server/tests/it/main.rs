@@ -18,6 +18,7 @@ mod live;
 mod pages;
 mod process;
 mod real;
+mod records;
 mod secrets;
 mod slow;
 mod socket;
