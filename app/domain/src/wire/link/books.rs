@@ -130,8 +130,9 @@ impl Books {
         if same.is_none() {
             self.wishes += 1;
             want.s = Some(self.wishes);
+            // It may name a place in what was never wanted under this wish.
+            self.token = None;
             if known.is_some() {
-                self.token = None;
                 for (_, ledger) in
                     self.ledgers.iter_mut().filter(|(topic, _)| selects(&want.topic, topic))
                 {
@@ -155,6 +156,7 @@ impl Books {
         if self.wants.remove(topic).is_none() {
             return false;
         }
+        self.token = None;
         let wants = std::mem::take(&mut self.wants);
         let kept =
             |held: &str| !selects(topic, held) || wants.keys().any(|want| selects(want, held));
@@ -302,6 +304,10 @@ impl Books {
             ledger.distrust();
             self.note_loss(&topic);
             return desk.resync(&topic);
+        }
+        if total == Some(0) {
+            // What is staged is of a wish that was taken back: nothing has no first part.
+            ledger.reconnecting();
         }
         ledger.read_under(wish);
         let deltas = ledger.synced(at, recovered);
