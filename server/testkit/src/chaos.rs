@@ -3,7 +3,8 @@
 //!
 //! What must hold once the faults are over: each client's map of each topic equals the API server's, values
 //! included; nothing deleted is still shown; every client is live; each feed was heard in order and without an
-//! untold hole; and `lost` counts the frames that the proxy lost on purpose, no more and no less.
+//! untold hole; what was acknowledged as recorded is still recorded after each death, each history ends as the cluster
+//! does, and the database is whole; and `lost` counts the frames that the proxy lost on purpose, no more and no less.
 //!
 //! Invariant: all faults come from one seed, which the report names; no time is a failure, except of what never comes.
 
@@ -23,6 +24,7 @@ mod hnp;
 mod kills;
 mod load;
 mod planted;
+mod records;
 mod report;
 mod storm;
 mod trouble;
@@ -35,6 +37,7 @@ use crew::Crew;
 use ground::Ground;
 use hnp::Hnp;
 use load::Load;
+use records::Records;
 
 /// Longest wait for anything to come right once it can: a loaded machine is no failure.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -121,6 +124,7 @@ pub(crate) struct Lab {
     pub(crate) hnp: Hnp,
     pub(crate) crew: Crew,
     pub(crate) load: Load,
+    pub(crate) records: Records,
     pub(crate) counts: Arc<Counts>,
 }
 
@@ -132,7 +136,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     let crew = Crew::connect(&plan, &ground);
     let load = Load::start(&ground, plan.seed, plan.rate);
     let counts = Arc::<Counts>::default();
-    let mut lab = Lab { plan, ground, hnp, crew, load, counts };
+    let records = Records::follow(&ground);
+    let mut lab = Lab { plan, ground, hnp, crew, load, records, counts };
     let mut report = Report::new(&lab.plan);
     lab.say("waiting for the first picture");
     let mut failures = Vec::new();
@@ -150,6 +155,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     lab.load.stop().await;
     failures.extend(lab.settle("at the end").await);
     failures.extend(lab.crew.feeds());
+    failures.extend(lab.records.missing(&lab.ground).await);
+    failures.extend(Records::unfinished(&lab.ground).await);
     failures.extend(lab.crew.lost_other_than(&lab.crew.planted()));
     report.finish(&lab, begun.elapsed());
     Ok(Outcome { report, failures })

@@ -105,6 +105,11 @@ impl Proxy {
         self.house.send_modify(|house| house.server = server);
     }
 
+    /// The server behind, if there is one.
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.house.borrow().server
+    }
+
     /// How new connections are received from now on.
     pub fn door(&self, door: Door) {
         self.house.send_modify(|house| house.door = door);

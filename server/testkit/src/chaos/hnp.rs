@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{FABRIC, ground::Ground};
+use super::{FABRIC, ground::Ground, records};
 
 /// How long it may take to say where it serves.
 const SPEAKS_WITHIN: Duration = Duration::from_mins(1);
@@ -47,10 +47,11 @@ impl Hnp {
         self.address
     }
 
-    /// Kills it, as the machine would for lack of memory.
+    /// Kills it, as the machine would for lack of memory, and looks whether its database is whole.
     pub(crate) async fn kill(&mut self, ground: &Ground) -> anyhow::Result<()> {
         ground.proxy.point_at(None);
-        self.child.kill().await.context("kill the server")
+        self.child.kill().await.context("kill the server")?;
+        records::intact(ground.folder()).await
     }
 
     /// Asks it to end, as a service manager does, and waits for its end.

@@ -36,6 +36,11 @@ struct Written {
     deletes: u64,
 }
 
+/// Names of the servers that come and go.
+pub(crate) fn guests() -> impl Iterator<Item = String> {
+    (0..GUESTS).map(|n| format!("guest-{n}"))
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Load {

@@ -40,6 +40,7 @@ pub struct Report {
     connections: u64,
     changes: (usize, u64, u64),
     lost: (u64, u64),
+    acknowledged: usize,
     took: Duration,
 }
 
@@ -55,6 +56,7 @@ impl Report {
             connections: 0,
             changes: (0, 0, 0),
             lost: (0, 0),
+            acknowledged: 0,
             took: Duration::ZERO,
         }
     }
@@ -76,6 +78,7 @@ impl Report {
         self.connections = lab.ground.proxy.opened();
         self.changes = lab.load.counts();
         self.lost = (lab.ground.proxy.lost(), lab.crew.lost());
+        self.acknowledged = lab.records.acknowledged();
         self.took = took;
         self.latencies.sort_by(f64::total_cmp);
     }
@@ -153,6 +156,11 @@ impl fmt::Display for Report {
             percentile(&self.latencies, 0.5),
             percentile(&self.latencies, 0.99),
             self.latencies.len()
+        )?;
+        writeln!(
+            f,
+            "events acknowledged as recorded, all still there unless said below: {}",
+            self.acknowledged
         )?;
         let (planted, told) = self.lost;
         writeln!(f, "frames lost on purpose: {planted}; losses that clients count: {told}")

@@ -198,9 +198,15 @@ where
     D: Direction,
 {
     let mut piece = vec![0_u8; PIECE];
+    let mut swallows = false;
     loop {
         let now = *weather.borrow_and_update();
-        let way = D::way(now);
+        if let Some(cut) = now.cut {
+            return Err(Stop::Cut(cut));
+        }
+        // Behind bytes that were lost nothing may pass, whatever the weather.
+        swallows |= D::way(now) == Way::Swallowed;
+        let way = if swallows { Way::Swallowed } else { D::way(now) };
         let read = tokio::select! {
             // Whoever ordered the weather may be gone: then it stays as it is.
             Ok(()) = weather.changed() => continue,
