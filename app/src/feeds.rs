@@ -32,7 +32,8 @@ const TOGETHER_MS: i64 = 10_000;
 /// The end of a fabric's feed.
 #[derive(Debug, Clone, Default)]
 pub struct Feed {
-    events: BTreeMap<u64, Arc<Event>>,
+    /// By position, ascending. No map: in the browser each further kind of map is several kilobytes of code.
+    events: Vec<(u64, Arc<Event>)>,
     missing: Missing,
     /// Since when events are seen, Unix milliseconds; none: not at all.
     since: Option<i64>,
@@ -43,21 +44,27 @@ impl Feed {
     pub fn push(&mut self, event: Arc<Event>) {
         let Ok(position) = event.id.parse() else { return };
         self.since = self.since.into_iter().chain(time_ms(&event)).min();
-        self.events.insert(position, event);
         self.missing.found(position);
-        while self.events.len() > MOST_HELD {
-            if let Some((position, oldest)) = self.events.pop_first() {
-                self.since = self.since.max(time_ms(&oldest));
-                self.missing.forget_before(position);
-            }
+        if let Err(at) = self.place(position) {
+            self.events.insert(at, (position, event));
         }
+        if self.events.len() > MOST_HELD {
+            let (position, oldest) = self.events.remove(0);
+            self.since = self.since.max(time_ms(&oldest));
+            self.missing.forget_before(position);
+        }
+    }
+
+    /// Where a position is held, or would be.
+    fn place(&self, position: u64) -> Result<usize, usize> {
+        self.events.binary_search_by_key(&position, |(position, _)| *position)
     }
 
     /// Says that events of these positions did not come. Those that are here are not among them.
     pub fn miss(&mut self, first: u64, last: u64) {
         self.missing.add(first, last);
-        for position in self.events.range(first..=last.max(first)).map(|(position, _)| *position) {
-            self.missing.found(position);
+        for (position, _) in &self.events {
+            self.missing.found(*position);
         }
     }
 
@@ -78,12 +85,12 @@ impl Feed {
 
     /// Times of the events, Unix milliseconds, oldest first.
     pub fn times(&self) -> impl Iterator<Item = i64> {
-        self.events.values().filter_map(|event| time_ms(event))
+        self.events.iter().filter_map(|(_, event)| time_ms(event))
     }
 
     /// Newest first.
     pub fn newest(&self) -> impl Iterator<Item = &Arc<Event>> {
-        self.events.values().rev()
+        self.events.iter().rev().map(|(_, event)| event)
     }
 }
 
@@ -284,7 +291,7 @@ fn told(text: &str) -> Option<Told> {
 /// Whether a feed holds all of a part already.
 fn is_held(feed: Option<&Feed>, part: &FeedPart) -> bool {
     let holds = |feed: &Feed, event: &Event| {
-        event.id.parse().is_ok_and(|position: u64| feed.events.contains_key(&position))
+        event.id.parse().is_ok_and(|position| feed.place(position).is_ok())
     };
     feed.is_some_and(|feed| {
         feed.since.is_some() && part.events.iter().all(|event| holds(feed, event))

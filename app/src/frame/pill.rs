@@ -29,6 +29,8 @@ use crate::{
 pub(super) struct Face {
     /// `data-live`.
     pub(super) state: &'static str,
+    /// `data-transport`.
+    pub(super) transport: &'static str,
     /// The shape.
     pub(super) tone: Tone,
     /// The words.
@@ -37,7 +39,8 @@ pub(super) struct Face {
 
 /// The pill's face; `status` is absent until the page is awake.
 pub(super) fn face(status: Option<&Status>, now: i64) -> Face {
-    let face = |state, tone, text: String| Face { state, tone, text };
+    let transport = status.map_or(Transport::WebSocket, |status| status.transport).word();
+    let face = |state, tone, text: String| Face { state, transport, tone, text };
     let Some(status) = status else {
         return face("connecting", Tone::Progress, "connecting".into());
     };
@@ -143,12 +146,9 @@ pub fn Pill() -> impl IntoView {
     let live = Live::expect();
     let (status, now) = (live.status(), live.now());
     let face = Memo::new(move |_| face(status.get().as_ref(), now.get().unwrap_or_default()));
-    let transport = Memo::new(move |_| {
-        status.get().map_or(Transport::WebSocket, |status| status.transport).word()
-    });
     view! {
         <button type="button" class="pill" popovertarget="connection"
-            data-transport=move || transport.get() data-live=move || face.get().state aria-label=move || format!("Connection: {}", face.get().text)>
+            data-transport=move || face.get().transport data-live=move || face.get().state aria-label=move || format!("Connection: {}", face.get().text)>
             <span class="shape" aria-hidden="true">{move || face.get().tone.shape()}</span>
             <span>{move || face.get().text}</span>
         </button>
@@ -325,6 +325,7 @@ mod tests {
             let status = Status { transport, better_at: Some(52_000), ..status(live, Some(1)) };
             let shown = face(Some(&status), 10_000);
             assert_eq!((shown.state, shown.text.as_str()), ("degraded", text));
+            assert_eq!(shown.transport, transport.word());
             assert_eq!(shown.tone, Tone::Warning);
             assert!(why(&status, 10_000).unwrap().ends_with("is tried again in 42 s."));
             assert!(may_retry(&status));

@@ -2,8 +2,6 @@
 //!
 //! Invariant: dropping what is returned ends the request; each ends with one `Closed` or `Answer`.
 
-use std::collections::VecDeque;
-
 use domain::wire::{
     ClientFrame, ServerFrame,
     link::{Input, Line, Session},
@@ -85,7 +83,6 @@ pub(super) fn stream(line: Line, hello: ClientFrame) -> Answers {
         abort: Abort::new(),
         reader: None,
         events: Events::default(),
-        said: VecDeque::new(),
     };
     Box::pin(unfold(begin, |mut open| async move {
         let input = open.next().await?;
@@ -107,7 +104,6 @@ struct Open {
     abort: Abort,
     reader: Option<ReadableStreamDefaultReader>,
     events: Events,
-    said: VecDeque<Input>,
 }
 
 impl Open {
@@ -119,22 +115,23 @@ impl Open {
                 Err(code) => return Some(Input::Closed(self.line, code)),
             }
         }
-        while self.said.is_empty() {
-            // Its end, or a break, is told as a close without a code.
-            let bytes = chunk(self.reader.as_ref()?).await?;
-            self.events.push(&bytes);
-            while let Some(text) = self.events.next_data() {
-                let frame = ServerFrame::read(&text);
-                self.said.push_back(frame.map_or(Input::Garbage(self.line), |frame| {
-                    Input::Frame(self.line, Box::new(frame))
-                }));
+        loop {
+            if let Some(text) = self.events.next_data() {
+                return Some(read(self.line, &text));
             }
             if self.events.is_broken() {
-                self.said.push_back(Input::Garbage(self.line));
+                return Some(Input::Garbage(self.line));
             }
+            // Its end, or a break, is told as a close without a code.
+            self.events.push(&chunk(self.reader.as_ref()?).await?);
         }
-        self.said.pop_front()
     }
+}
+
+/// A frame as an input.
+pub(super) fn read(line: Line, text: &str) -> Input {
+    ServerFrame::read(text)
+        .map_or(Input::Garbage(line), |frame| Input::Frame(line, Box::new(frame)))
 }
 
 fn reader(answer: &Response) -> Option<ReadableStreamDefaultReader> {

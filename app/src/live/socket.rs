@@ -8,14 +8,17 @@ use std::{
 };
 
 use domain::wire::{
-    ClientFrame, SUBPROTOCOL, ServerFrame,
+    ClientFrame, SUBPROTOCOL,
     link::{Input, Line},
 };
 use futures::{Sink, SinkExt, StreamExt};
 use gloo_net::websocket::{Message, State, WebSocketError, futures::WebSocket};
 use leptos::prelude::window;
 
-use super::{driver::NO_CODE, request::PATH};
+use super::{
+    driver::NO_CODE,
+    request::{self, PATH},
+};
 
 /// See the module.
 pub(super) struct Socket {
@@ -46,10 +49,7 @@ impl Socket {
         }
         loop {
             return Poll::Ready(match ready!(self.inner.poll_next_unpin(context)) {
-                Some(Ok(Message::Text(text))) => ServerFrame::read(&text)
-                    .map_or(Input::Garbage(self.line), |frame| {
-                        Input::Frame(self.line, Box::new(frame))
-                    }),
+                Some(Ok(Message::Text(text))) => request::read(self.line, &text),
                 Some(Ok(Message::Bytes(_))) => Input::Garbage(self.line),
                 Some(Err(WebSocketError::ConnectionClose(event))) => {
                     Input::Closed(self.line, event.code)

@@ -3,8 +3,6 @@
 //! Invariant: at most one journey per minute is kept, and none for longer than an hour; a time that the
 //! clocks cannot have told is not told.
 
-use std::collections::VecDeque;
-
 use super::link::Stamps;
 
 /// Longest journey that is believed, in milliseconds: above it the clocks do not agree.
@@ -61,20 +59,20 @@ fn step(from: i64, to: i64) -> Option<u32> {
 
 /// The slowest journey of each of the last minutes.
 #[derive(Debug, Default)]
-pub struct Slowest(VecDeque<(u64, Journey)>);
+pub struct Slowest(Vec<(u64, Journey)>);
 
 impl Slowest {
     /// Takes a journey that ended at `now`, Unix milliseconds.
     pub fn add(&mut self, now: u64, journey: Journey) {
         let minute = now / MINUTE_MS;
         self.forget(minute);
-        match self.0.back_mut().filter(|(last, _)| *last == minute) {
+        match self.0.last_mut().filter(|(last, _)| *last == minute) {
             Some((_, slowest)) => {
                 if slowest.total() < journey.total() {
                     *slowest = journey;
                 }
             }
-            None => self.0.push_back((minute, journey)),
+            None => self.0.push((minute, journey)),
         }
     }
 

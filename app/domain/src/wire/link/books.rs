@@ -131,7 +131,8 @@ impl Books {
             self.wishes += 1;
             want.s = Some(self.wishes);
             // It may name a place in what was never wanted under this wish.
-            self.token = None;
+            let is_wild = want.topic.contains('*') || self.is_wanted(&want.topic);
+            self.token = self.token.take().filter(|_| !is_wild);
             if known.is_some() {
                 for (_, ledger) in
                     self.ledgers.iter_mut().filter(|(topic, _)| selects(&want.topic, topic))
