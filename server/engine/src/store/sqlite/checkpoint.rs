@@ -15,7 +15,7 @@ use crate::store::pack;
 /// Fewest changes worth a checkpoint: replaying them costs less than reading one.
 const FEWEST: i64 = 256;
 /// Most changes that are ever replayed to read a moment (and as many again that upkeep has not seen yet).
-pub(super) const MOST: i64 = 5_000;
+pub(super) const MOST: i64 = 3_000;
 /// Fewest bytes of changes worth a checkpoint.
 const FEWEST_BYTES: i64 = 64 << 10;
 

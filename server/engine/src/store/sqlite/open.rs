@@ -27,6 +27,8 @@ const OURS: i64 = 0x484e_5031;
 const READERS: u32 = 4;
 /// Tries to open while another process makes the database or changes its schema.
 const TRIES: u32 = 3;
+/// Rows that SQLite's thread may be ahead of who reads them; a state is thousands, and each wait costs.
+const ROWS: usize = 1_024;
 /// Bytes that the write-ahead log shrinks to when it was longer once.
 const LOG_BYTES: &str = "16777216";
 
@@ -123,6 +125,7 @@ fn options() -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY)
+        .row_buffer_size(ROWS)
         .pragma("journal_size_limit", LOG_BYTES)
         // What was let go shall not be found in the file.
         .pragma("secure_delete", "FAST")
