@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, test as base, type ConsoleMessage, type Locator, type Page } from '@playwright/test';
 import { Cluster, type Fault } from './cluster.ts';
+import { Gate } from './gate.ts';
 import { freePort, Hnp, Sim } from './hnp.ts';
 import { TcpProxy } from './proxy.ts';
 
@@ -32,6 +33,8 @@ interface Options {
   wrong: Fault | undefined;
   /** Puts the test's own TCP proxy between browser and server. */
   viaProxy: boolean;
+  /** Puts the test's own HTTP proxy between browser and server, which treats each way of the link by itself. */
+  viaGate: boolean;
   /** Console messages that this test provokes, such as the browser's own about a connection that was cut. */
   consoleAllow: RegExp | undefined;
 }
@@ -42,6 +45,8 @@ interface Fixtures {
   sim: Sim | undefined;
   /** The TCP proxy between browser and server; traffic goes through it only with `viaProxy`. (`proxy` is a name of Playwright's.) */
   line: TcpProxy;
+  /** The HTTP proxy; traffic goes through it only with `viaGate`. */
+  gate: Gate;
   cluster: Cluster;
   /** Fails the test on what a browser complains about. Automatic. */
   quiet: undefined;
@@ -54,12 +59,19 @@ export const test = base.extend<Fixtures & Options>({
   bare: [false, { option: true }],
   wrong: [undefined, { option: true }],
   viaProxy: [false, { option: true }],
+  viaGate: [false, { option: true }],
   consoleAllow: [undefined, { option: true }],
 
   line: async ({}, use) => {
     const line = await TcpProxy.listen();
     await use(line);
     await line.close();
+  },
+
+  gate: async ({}, use) => {
+    const gate = await Gate.listen();
+    await use(gate);
+    await gate.close();
   },
 
   sim: async ({ hnpArgs, apart, wrong }, use) => {
@@ -70,17 +82,18 @@ export const test = base.extend<Fixtures & Options>({
     await sim.stop();
   },
 
-  hnp: async ({ hnpArgs, hnpEnv, viaProxy, bare, line, sim }, use, info) => {
+  hnp: async ({ hnpArgs, hnpEnv, viaProxy, viaGate, bare, line, gate, sim }, use, info) => {
     const start = bare
       ? { command: 'serve', args: [] } as const
       : sim === undefined
       ? { command: 'demo', args: withDefaults(words(hnpArgs)) } as const
       : { command: 'serve', args: ['--kubeconfig', sim.kubeconfig, '--name', 'demo'] } as const;
     let hnp: Hnp;
-    if (viaProxy) {
+    if (viaProxy || viaGate) {
       const port = await freePort();
-      line.target(port);
-      hnp = await Hnp.start({ ...start, listen: `127.0.0.1:${port}`, env: { HNP_PUBLIC_URL: line.url, ...hnpEnv } });
+      const front = viaGate ? gate : line;
+      front.target(port);
+      hnp = await Hnp.start({ ...start, listen: `127.0.0.1:${port}`, env: { HNP_PUBLIC_URL: front.url, ...hnpEnv } });
     } else {
       hnp = await Hnp.start({ ...start, env: hnpEnv });
     }
@@ -89,8 +102,8 @@ export const test = base.extend<Fixtures & Options>({
     await hnp.stop();
   },
 
-  baseURL: async ({ hnp, viaProxy, line }, use) => {
-    await use(viaProxy ? line.url : hnp.url);
+  baseURL: async ({ hnp, viaProxy, viaGate, line, gate }, use) => {
+    await use(viaGate ? gate.url : viaProxy ? line.url : hnp.url);
   },
 
   cluster: async ({ hnp, sim }, use) => {

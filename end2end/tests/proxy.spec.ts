@@ -109,6 +109,18 @@ test('swallow keeps a connection open and silent, and what was said meanwhile is
   await quiet.hears('ab');
 });
 
+test('strand leaves what is open silent for ever, while new connections pass', async ({ line, call }) => {
+  const old = call();
+  old.say('a');
+  await old.hears('a');
+  line.strand();
+  old.say('lost');
+  const fresh = call();
+  fresh.say('b');
+  await fresh.hears('b');
+  expect([old.received, old.ended]).toEqual(['a', undefined]);
+});
+
 test('slow holds back in order', async ({ line, call }) => {
   const caller = call();
   caller.say('a');

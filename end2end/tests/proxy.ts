@@ -14,6 +14,8 @@ export type Mode = 'pass' | 'swallow' | 'refuse';
 /** A proxy on a port of its own. */
 export class TcpProxy {
   private readonly pairs = new Set<readonly [net.Socket, net.Socket]>();
+  /** Sockets of connections that were stranded. */
+  private readonly stranded = new WeakSet<net.Socket>();
   private server: net.Server | undefined;
   private mode: Mode = 'pass';
   private delay = 0;
@@ -76,6 +78,11 @@ export class TcpProxy {
     this.pairs.clear();
   }
 
+  /** Forgets every open connection as a network does that was away: it stays open, and silent for ever. */
+  strand(): void {
+    for (const pair of this.pairs) for (const socket of pair) this.stranded.add(socket);
+  }
+
   /** Ends it all. */
   async close(): Promise<void> {
     const server = this.server;
@@ -110,7 +117,8 @@ export class TcpProxy {
 
   /** A closed side ends the other one, unless silence is what is being played. */
   private closed(pair: readonly [net.Socket, net.Socket]): void {
-    if (this.mode !== 'swallow' || pair.every((socket) => socket.destroyed)) {
+    const silent = this.mode === 'swallow' || this.stranded.has(pair[0]);
+    if (!silent || pair.every((socket) => socket.destroyed)) {
       for (const socket of pair) socket.destroy();
       this.pairs.delete(pair);
     }
@@ -128,11 +136,11 @@ export class TcpProxy {
       order = order.then(() => due).then(deliver);
     };
     from.on('data', (chunk: Buffer) => {
-      if (this.mode === 'swallow') return;
+      if (this.mode === 'swallow' || this.stranded.has(from)) return;
       inOrder(() => { if (!to.destroyed && to.writable) to.write(chunk); });
     });
     from.on('end', () => {
-      if (this.mode === 'swallow') return;
+      if (this.mode === 'swallow' || this.stranded.has(from)) return;
       inOrder(() => { if (!to.destroyed && to.writable) to.end(); });
     });
   }
