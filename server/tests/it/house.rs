@@ -141,7 +141,7 @@ impl Drop for Yard {
 
 /// The whole product.
 pub(crate) struct TestHouse {
-    pub(crate) yard: Yard,
+    pub(crate) yard: Arc<Yard>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
@@ -159,14 +159,18 @@ impl TestHouse {
     }
 
     /// On a cluster, with a configuration of one's own; nothing is waited for.
-    pub(crate) async fn on(yard: Yard, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn on(yard: impl Into<Arc<Yard>>, adjust: impl FnOnce(&mut Config)) -> Self {
         let house = Self::without_fabric(yard, adjust).await;
         house.join(FABRIC).await;
         house
     }
 
     /// No fabric is watched yet.
-    pub(crate) async fn without_fabric(yard: Yard, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn without_fabric(
+        yard: impl Into<Arc<Yard>>,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
+        let yard = yard.into();
         let flags = Flags { listen: Some("127.0.0.1:0".into()), ..Flags::default() };
         let (mut config, _) = config::load(&flags, |_| None).unwrap();
         config.data_dir = yard.folder.path().join("data");
@@ -184,6 +188,16 @@ impl TestHouse {
             let _ = house.run().await;
         });
         Self { yard, hub, address, http: reqwest::Client::new(), records, cancel, tracker }
+    }
+
+    /// Another process on the same cluster.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::on(Arc::clone(&self.yard), |_| ()).await
+    }
+
+    /// Asks the server to end.
+    pub(crate) fn end(&self) {
+        self.cancel.cancel();
     }
 
     /// Watches the cluster as one more fabric.

@@ -1,6 +1,7 @@
 //! A client of the live protocol as a third party would write it: JSON in, JSON out, its own map.
 //!
-//! Every frame that arrives is also read as the protocol's type, so that nothing undocumented passes.
+//! Every frame that arrives is also read as the protocol's type, so that nothing undocumented passes. The
+//! same client over the other transports is in `ways`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,14 +20,24 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
-use crate::house::PATIENCE;
+use crate::{
+    house::PATIENCE,
+    ways::{Events, Polls},
+};
 
 /// What a client holds of a topic.
 pub(crate) type Held = BTreeMap<String, (u64, Value)>;
 
+/// What carries the frames.
+pub(crate) enum Wire {
+    Socket(Box<WebSocketStream<TcpStream>>),
+    Events(Events),
+    Polls(Polls),
+}
+
 /// A connection with what it was told.
 pub(crate) struct Client {
-    ws: WebSocketStream<TcpStream>,
+    pub(crate) wire: Wire,
     waiting: VecDeque<Value>,
     pub(crate) held: BTreeMap<String, Held>,
     /// Newest cursor of each topic.
@@ -51,8 +62,13 @@ impl Client {
         let (ws, response) =
             timeout(PATIENCE, client_async(request, stream)).await.unwrap().unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "hnp.live.v1");
+        Self::on(Wire::Socket(Box::new(ws)))
+    }
+
+    /// Over any wire.
+    pub(crate) fn on(wire: Wire) -> Self {
         Self {
-            ws,
+            wire,
             waiting: VecDeque::new(),
             held: BTreeMap::new(),
             at: BTreeMap::new(),
@@ -76,7 +92,8 @@ impl Client {
 
     /// Sends anything; a server that has hung up already is not the sender's failure.
     pub(crate) async fn send(&mut self, message: Message) {
-        let _ = timeout(PATIENCE, self.ws.send(message)).await.expect("the server takes messages");
+        let Wire::Socket(ws) = &mut self.wire else { panic!("nothing can be said: {message}") };
+        let _ = timeout(PATIENCE, ws.send(message)).await.expect("the server takes messages");
     }
 
     /// The next frame, or none once the connection was closed.
@@ -84,8 +101,18 @@ impl Client {
         if let Some(frame) = self.waiting.pop_front() {
             return Some(frame);
         }
+        let ws = match &mut self.wire {
+            Wire::Socket(ws) => ws,
+            Wire::Events(events) => return events.next().await,
+            Wire::Polls(polls) => {
+                // Each answer is a connection of its own.
+                self.n = 0;
+                self.waiting = polls.next(&self.at).await.into();
+                return self.waiting.pop_front();
+            }
+        };
         loop {
-            match timeout(PATIENCE, self.ws.next()).await.expect("a frame within a minute") {
+            match timeout(PATIENCE, ws.next()).await.expect("a frame within a minute") {
                 Some(Ok(Message::Text(text))) => {
                     serde_json::from_str::<ServerFrame>(&text)
                         .unwrap_or_else(|error| panic!("not of the protocol: {error}: {text}"));
@@ -136,7 +163,7 @@ impl Client {
     /// Takes one frame in. Pings are answered.
     pub(crate) async fn step(&mut self) -> Value {
         let frame = self.next().await;
-        if frame["t"] == "ping" {
+        if frame["t"] == "ping" && matches!(self.wire, Wire::Socket(_)) {
             self.say(json!({"t": "pong", "ts": frame["ts"]})).await;
         }
         self.take_in(&frame);
@@ -199,7 +226,7 @@ impl Client {
 
     /// Closes without a word.
     pub(crate) fn cut(self) {
-        drop(self.ws);
+        drop(self.wire);
     }
 }
 

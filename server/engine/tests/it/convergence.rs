@@ -8,7 +8,7 @@ use domain::{
     wire::{
         ClientFrame, ServerFrame, View, Want,
         ledger::Phase,
-        link::{Input, Line, Link, Output},
+        link::{self, Input, Line, Link, Output},
     },
 };
 use engine::{
@@ -67,18 +67,17 @@ impl World {
         hub.add([(TOPIC.parse::<Topic>().unwrap(), Cell::Keyed(Arc::clone(&topic)))]);
         let mut link = Link::new("test");
         link.step(0, 0, Input::Subscribe(Want { view: View::Row, ..Want::rows(TOPIC) }));
-        let mut world =
-            Self {
-                hub,
-                topic,
-                session: None,
-                line: Line(0),
-                link,
-                now: 1,
-                version: 0,
-                epochs: 0,
-                swallowed: 0,
-            };
+        let mut world = Self {
+            hub,
+            topic,
+            session: None,
+            line: Line(0),
+            link,
+            now: 1,
+            version: 0,
+            epochs: 0,
+            swallowed: 0,
+        };
         world.input(Input::Start);
         world
     }
@@ -94,6 +93,8 @@ impl World {
                 }
                 Output::HangUp(_) => self.session = None,
                 Output::Send(_, frame) => self.send(&frame),
+                // Cut off before a welcome: it tries again, by the same transport.
+                Output::AskSession => self.input(Input::Session(link::Session::Away)),
                 _ => {}
             }
         }
