@@ -13,19 +13,18 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use domain::wire::{Close, Want};
 use engine::{hub::session::Session, metrics::Transport};
-use futures::stream;
+use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Front,
     asked::{self, LONGEST_WAIT, Query},
     doorman::{self, Seat},
-    probes::problem,
 };
 
 /// What cannot be done is said after this time, if nothing else is to be said: not at once, or who asks for
@@ -42,13 +41,13 @@ pub async fn one(
     let asked = asked::query_of(query.as_deref());
     let asked = asked.and_then(|Query { wants, wait }| {
         if wants.is_empty() {
-            return Err(bad_query("say which: `topic=objects/{fabric}/{Kind}`"));
+            return Err(asked::bad_query("say which: `topic=objects/{fabric}/{Kind}`"));
         }
         Ok((asked::few(wants, &front.limits)?, wait))
     });
     match asked {
         Ok((wants, wait)) => answer(&front, peer.ip(), asked::resume(wants, &headers), wait).await,
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -63,24 +62,20 @@ pub async fn many(
     let asked = asked::query_of(query.as_deref());
     let asked = asked.and_then(|Query { wants, wait }| {
         if !wants.is_empty() {
-            return Err(bad_query("topics are in the `hello` of the body; in the query is `wait`"));
+            return Err(asked::bad_query("topics are in the `hello` of the body; in the query is `wait`"));
         }
         Ok((asked::of_body(&body, &front.limits)?, wait))
     });
     match asked {
         Ok((wants, wait)) => answer(&front, peer.ip(), asked::resume(wants, &headers), wait).await,
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
-}
-
-fn bad_query(detail: &str) -> Response {
-    problem(StatusCode::BAD_REQUEST, "bad_query", detail)
 }
 
 async fn answer(front: &Front, peer: IpAddr, wants: Vec<Want>, wait: Option<u64>) -> Response {
     let seat = match doorman::admit(front, peer, Transport::Poll) {
         Ok(seat) => seat,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     // Held from before the first subscription, so that no topic appears unseen.
     let mut topics = front.hub.set_changes();
@@ -116,7 +111,9 @@ async fn answer(front: &Front, peer: IpAddr, wants: Vec<Want>, wait: Option<u64>
     let body = stream::unfold(Frames { session, words, at: 0, _seat: seat }, async |mut frames| {
         let part = frames.next()?;
         Some((Ok::<_, Infallible>(Bytes::from(part)), frames))
-    });
+    })
+    // Whoever compresses it asks once more after its end.
+    .fuse();
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(body)).into_response()
 }

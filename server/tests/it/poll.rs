@@ -70,9 +70,8 @@ async fn a_wildcard_goes_on_by_the_token_of_the_answer() {
     let house = TestHouse::vlab().await;
     let wants = |token: Option<&Value>| {
         let at = token.cloned().unwrap_or_default();
-        let want = |topic: &str| match at.is_null() {
-            true => json!({"topic": topic}),
-            false => json!({"topic": topic, "at": at}),
+        let want = |topic: &str| {
+            if at.is_null() { json!({"topic": topic}) } else { json!({"topic": topic, "at": at}) }
         };
         json!([want("objects/test/*"), want("feed/*")])
     };
@@ -175,4 +174,16 @@ async fn nonsense_is_a_problem_and_what_is_not_there_is_told_within_a_second_or_
 
     let answer = poll(&house, 25, json!([{"topic": "objects/nowhere/Switch"}])).await;
     assert_eq!(answer["frames"][0]["code"], "unknown_topic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_arrives_whole_when_it_is_compressed_as_browsers_ask() {
+    let house = TestHouse::vlab().await;
+    first(&house).await;
+    let hello = json!({"t": "hello", "protocol": 1, "topics": [{"topic": SWITCHES}]});
+    for coding in ["gzip", "br"] {
+        let request = house.http.post(house.url(&format!("{PATH}?wait=0")));
+        let answer = Answer::of(request.header("accept-encoding", coding).json(&hello)).await;
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, coding));
+    }
 }
