@@ -31,6 +31,7 @@ export class Gate {
   private readonly asked = new Map<Way, number>();
   private readonly passing = new Set<Passing>();
   private longest: number | undefined;
+  private pageCaching: string | undefined;
   private targetPort: number | undefined;
 
   private constructor(private readonly server: http.Server) {
@@ -76,6 +77,11 @@ export class Gate {
   /** Cuts every answer and connection that lasts longer, those that begin from now on; none: nothing. */
   lifetime(milliseconds: number | undefined): void {
     this.longest = milliseconds;
+  }
+
+  /** Says this of every page's caching (`cache-control`) in place of what the server says. */
+  cachePages(how: string): void {
+    this.pageCaching = how;
   }
 
   /** Ends it all. */
@@ -124,7 +130,11 @@ export class Gate {
       if (response.headersSent) response.destroy();
       else response.writeHead(502, { 'content-type': 'text/plain' }).end('nobody answers behind the gate\n');
     });
-    onward.on('response', (answer) => { deliver(answer, response, rule === 'hold'); });
+    onward.on('response', (answer) => {
+      const isPage = answer.headers['content-type']?.startsWith('text/html') === true;
+      if (isPage && this.pageCaching !== undefined) answer.headers['cache-control'] = this.pageCaching;
+      deliver(answer, response, rule === 'hold');
+    });
     request.pipe(onward);
   }
 
