@@ -2,13 +2,10 @@
 //!
 //! Invariant: what cannot be read is answered with a sentence that says what to write.
 
-use axum::{
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::http::{HeaderMap, StatusCode};
 use domain::wire::{At, ClientFrame, Cursor, PROTOCOL, View, Want};
 
-use super::probes::problem;
+use super::probes::{Refusal, problem};
 use crate::config::Limits;
 
 /// Longest that a poll waits, in seconds.
@@ -24,12 +21,12 @@ pub(super) struct Query {
 }
 
 /// The wishes of a `hello` that came as a body.
-pub(super) fn of_body(body: &[u8], limits: &Limits) -> Result<Vec<Want>, Response> {
+pub(super) fn of_body(body: &[u8], limits: &Limits) -> Result<Vec<Want>, Refusal> {
     if body.len() > limits.inbound_bytes {
         let detail = format!("a hello has at most {} bytes", limits.inbound_bytes);
-        return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail));
+        return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail).into());
     }
-    let refuse = |code, detail: &str| Err(problem(StatusCode::BAD_REQUEST, code, detail));
+    let refuse = |code, detail: &str| Err(problem(StatusCode::BAD_REQUEST, code, detail).into());
     match serde_json::from_slice(body) {
         Ok(ClientFrame::Hello { protocol: PROTOCOL, topics, .. }) => few(topics, limits),
         Ok(ClientFrame::Hello { protocol, .. }) => refuse(
@@ -42,7 +39,7 @@ pub(super) fn of_body(body: &[u8], limits: &Limits) -> Result<Vec<Want>, Respons
 }
 
 /// The wishes of a query, `topic=objects/prod/Switch@9f3c…:1203&view=row`.
-pub(super) fn of_query(query: Option<&str>, limits: &Limits) -> Result<Vec<Want>, Response> {
+pub(super) fn of_query(query: Option<&str>, limits: &Limits) -> Result<Vec<Want>, Refusal> {
     let Query { wants, wait } = query_of(query)?;
     if wait.is_some() {
         return Err(bad_query("`wait` is for `/api/v1/live/poll`"));
@@ -54,17 +51,17 @@ pub(super) fn of_query(query: Option<&str>, limits: &Limits) -> Result<Vec<Want>
 }
 
 /// A query with nothing demanded of it.
-pub(super) fn query_of(query: Option<&str>) -> Result<Query, Response> {
+pub(super) fn query_of(query: Option<&str>) -> Result<Query, Refusal> {
     read(query.unwrap_or_default()).map_err(|detail| bad_query(&detail))
 }
 
 /// As many wishes as a connection may have.
-pub(super) fn few(wants: Vec<Want>, limits: &Limits) -> Result<Vec<Want>, Response> {
+pub(super) fn few(wants: Vec<Want>, limits: &Limits) -> Result<Vec<Want>, Refusal> {
     if wants.len() <= limits.topics {
         return Ok(wants);
     }
     let detail = format!("at most {} topics at once; use `*` or ask for fewer", limits.topics);
-    Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_many_topics", &detail))
+    Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_many_topics", &detail).into())
 }
 
 /// Puts the place of `Last-Event-ID` into the wishes of somebody who comes back: it is newer than what the
@@ -77,12 +74,15 @@ pub(super) fn resume(mut wants: Vec<Want>, headers: &HeaderMap) -> Vec<Want> {
         Some(cursor) => At::Cursor(cursor),
         None => At::Token(id.to_owned()),
     };
-    wants.iter_mut().for_each(|want| want.at = Some(at.clone()));
+    for want in &mut wants {
+        want.at = Some(at.clone());
+    }
     wants
 }
 
-fn bad_query(detail: &str) -> Response {
-    problem(StatusCode::BAD_REQUEST, "bad_query", detail)
+/// What somebody is told whose query says something else than it should.
+pub(super) fn bad_query(detail: &str) -> Refusal {
+    problem(StatusCode::BAD_REQUEST, "bad_query", detail).into()
 }
 
 fn read(query: &str) -> Result<Query, String> {

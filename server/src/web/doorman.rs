@@ -18,7 +18,11 @@ use axum::{
 };
 use engine::{hub::Hub, metrics::Transport};
 
-use super::{Front, bucket::Bucket, probes::problem};
+use super::{
+    Front,
+    bucket::Bucket,
+    probes::{Refusal, problem},
+};
 use crate::config::Limits;
 
 /// Reconnects per second that a server of two cores takes without anybody waiting: a connection with its
@@ -155,15 +159,15 @@ impl Farewell {
 }
 
 /// Lets somebody in, or says why not.
-pub fn admit(front: &Front, peer: IpAddr, transport: Transport) -> Result<Seat, Response> {
+pub fn admit(front: &Front, peer: IpAddr, transport: Transport) -> Result<Seat, Refusal> {
     let Front { hub, doorman, limits, .. } = front;
     if front.cancel.is_cancelled() {
-        return Err(closing());
+        return Err(closing().into());
     }
     if transport != Transport::WebSocket && !doorman.hears(peer, limits.rate) {
-        return Err(too_often());
+        return Err(too_often().into());
     }
-    doorman.enter(hub, peer, transport, limits).ok_or_else(full)
+    doorman.enter(hub, peer, transport, limits).ok_or_else(|| full().into())
 }
 
 /// What somebody is told for whom there is no place.

@@ -14,7 +14,7 @@ use axum::{
         },
     },
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use domain::wire::{Close, PING_MS, PONG_MS, SUBPROTOCOL};
 use engine::{
@@ -61,7 +61,7 @@ pub async fn upgrade(
     };
     let seat = match doorman::admit(&front, peer.ip(), Transport::WebSocket) {
         Ok(seat) => seat,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     upgrade
         .protocols([SUBPROTOCOL])

@@ -62,7 +62,9 @@ pub async fn many(
     let asked = asked::query_of(query.as_deref());
     let asked = asked.and_then(|Query { wants, wait }| {
         if !wants.is_empty() {
-            return Err(asked::bad_query("topics are in the `hello` of the body; in the query is `wait`"));
+            return Err(asked::bad_query(
+                "topics are in the `hello` of the body; in the query is `wait`",
+            ));
         }
         Ok((asked::of_body(&body, &front.limits)?, wait))
     });

@@ -27,6 +27,22 @@ pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
+/// An answer instead of what was asked for; boxed, since most requests get no refusal.
+#[derive(Debug)]
+pub struct Refusal(Box<Response>);
+
+impl From<Response> for Refusal {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
 /// The process lives.
 pub async fn healthz() -> &'static str {
     "ok\n"

@@ -26,7 +26,7 @@ pub async fn one(
 ) -> Response {
     match asked::of_query(query.as_deref(), &limits) {
         Ok(wants) => answer(&hub, wants, &headers),
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -39,7 +39,7 @@ pub async fn many(
 ) -> Response {
     match asked::of_body(&body, &limits) {
         Ok(wants) => answer(&hub, wants, &headers),
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn one(
 ) -> Response {
     match asked::of_query(query.as_deref(), &front.limits) {
         Ok(wants) => open(&front, peer.ip(), asked::resume(wants, &headers)),
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -66,14 +66,14 @@ pub async fn many(
 ) -> Response {
     match asked::of_body(&body, &front.limits) {
         Ok(wants) => open(&front, peer.ip(), asked::resume(wants, &headers)),
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
 fn open(front: &Front, peer: IpAddr, wants: Vec<Want>) -> Response {
     let seat = match doorman::admit(front, peer, Transport::Sse) {
         Ok(seat) => seat,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let events = Box::new(Events::new(front, seat, wants));
     let body = stream::unfold(events, async |mut events| Some((events.next().await?, events)));

@@ -178,7 +178,7 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginn
             Recovered::None
         }
         Resume::Log(changes) => {
-            frames.extend(change_frames(look, &begin.epoch, changes, n));
+            frames.extend(change_frames(look, &begin.epoch, &changes, n));
             Recovered::Log
         }
         Resume::Keys(changes, live) => {
@@ -189,7 +189,7 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginn
             let text = serde_json::to_string(&keys).unwrap_or_default();
             // Never taken back: nor are the changes after it, which would move the cursor past ghosts.
             frames.push(Unsent::from(text));
-            frames.extend(change_frames(look, &begin.epoch, changes, n));
+            frames.extend(change_frames(look, &begin.epoch, &changes, n));
             Recovered::Keys
         }
     };
@@ -201,7 +201,7 @@ pub(super) fn keyed_frames(look: &Look<'_>, begin: Begin, n: &mut u64) -> Beginn
 fn change_frames(
     look: &Look<'_>,
     epoch: &Arc<str>,
-    changes: Vec<Change<Arc<Payload>>>,
+    changes: &[Change<Arc<Payload>>],
     n: &mut u64,
 ) -> Vec<Unsent> {
     let mut frames = Vec::new();

@@ -246,13 +246,13 @@ impl KeyedTopic {
         let ahead = at.filter(|(known, version)| {
             **known == *epoch && *version > inner.log.newest() && *version <= witnessed
         });
-        let begin = inner.listed.then(|| match ahead {
-            Some((_, version)) => Begin { epoch, head: version, resume: Resume::Log(Vec::new()) },
-            None => {
-                let resume = inner.log.since(at);
-                let place = at.filter(|_| !matches!(resume, Resume::None(_)));
-                Begin { epoch, head: place.map_or(head, |(_, at)| at.max(head)), resume }
+        let begin = inner.listed.then(|| {
+            if let Some((_, version)) = ahead {
+                return Begin { epoch, head: version, resume: Resume::Log(Vec::new()) };
             }
+            let resume = inner.log.since(at);
+            let place = at.filter(|_| !matches!(resume, Resume::None(_)));
+            Begin { epoch, head: place.map_or(head, |(_, at)| at.max(head)), resume }
         });
         inner.readers.insert(id, reader);
         begin

@@ -400,13 +400,13 @@ impl Session {
 
     /// Places in all topics; those that were never begun are told as their owner brought them.
     fn token(&self) -> String {
-        let placed: Vec<(&Topic, Cursor)> = self
+        let cursors: Vec<(&Topic, Cursor)> = self
             .following
             .values()
             .filter_map(|known| Some((&known.topic, self.cursor(known)?)))
             .collect();
         let places =
-            placed.iter().map(|(topic, Cursor(epoch, version))| (*topic, (&**epoch, *version)));
+            cursors.iter().map(|(topic, Cursor(epoch, version))| (*topic, (&**epoch, *version)));
         Token::of(places).write()
     }
 

@@ -191,18 +191,14 @@ impl Session {
                 let filter = following.lens.filter.clone();
                 let reader = Reader { mailbox: Arc::clone(&self.mailbox), sub, filter };
                 let witnessed = at.map_or(0, |_| self.hub.witnessed(&following.topic));
-                match keyed.subscribe(following.reader, reader, at, witnessed) {
-                    Some(begin) => {
-                        following.epoch = Arc::clone(&begin.epoch);
-                        following.sent = Some(begin.head);
-                        keyed_frames(&following.look(sub), begin, &mut self.n)
-                    }
-                    None => {
-                        // Nobody knows yet; the topic resets us once it was listed.
-                        following.reached = place;
-                        return;
-                    }
-                }
+                let Some(begin) = keyed.subscribe(following.reader, reader, at, witnessed) else {
+                    // Nobody knows yet; the topic resets us once it was listed.
+                    following.reached = place;
+                    return;
+                };
+                following.epoch = Arc::clone(&begin.epoch);
+                following.sent = Some(begin.head);
+                keyed_frames(&following.look(sub), begin, &mut self.n)
             }
         };
         if place.is_some() {
