@@ -11,7 +11,7 @@ use engine::{
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::{cli::Failure, config::Config};
 
 /// How often checkpoints are made and what is too old or too much is let go.
 const UPKEEP: Duration = Duration::from_mins(1);
@@ -19,6 +19,20 @@ const UPKEEP: Duration = Duration::from_mins(1);
 /// Opens the records that the configuration names.
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::open(&place(config)).await?))
+}
+
+/// Why records could not be opened, as the command line says it.
+pub fn failure(error: StoreError) -> Failure {
+    match error {
+        StoreError::Open { place, message } => Failure::new(
+            anyhow::Error::msg(message).context(format!("could not open the database {place}")),
+            "mend what the cause names, or choose another `database_url` or `--data-dir`",
+        ),
+        other => Failure::new(
+            other,
+            "restore a backup, or choose another `database_url` or `--data-dir`",
+        ),
+    }
 }
 
 /// Where they lie.

@@ -1,11 +1,14 @@
 //! `hnp demo`: the whole product on embedded parts.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
-use engine::{cluster::kubeconfig, fabric};
+use engine::{cluster::kubeconfig, fabric, store::Store};
 use tokio::net::TcpListener;
 
 use super::{
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     config::{Config, Flags},
+    records,
     run::House,
     telemetry,
 };
@@ -48,18 +52,24 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     runtime()?.block_on(async {
         // First of all, so that a second demo takes nothing from the one that runs.
         let listener = listen(&config).await?;
-        run_on(listener, config, args)
-            .await
-            .map_err(|error| Failure::new(error, "see whether the data folder can be written"))
+        let unwritable = |error| Failure::new(error, "see whether the data folder can be written");
+        let mut config = config;
+        let folder = config.data_dir.join("demo");
+        fresh_folder(&folder).map_err(unwritable)?;
+        config.database_url = Some(format!("sqlite://{}", folder.join("hnp.db").display()));
+        let records = records::open(&config).await.map_err(records::failure)?;
+        run_on(listener, config, records, args).await.map_err(unwritable)
     })?;
     Ok(0)
 }
 
-async fn run_on(listener: TcpListener, mut config: Config, args: &Args) -> anyhow::Result<()> {
+async fn run_on(
+    listener: TcpListener,
+    config: Config,
+    records: Arc<dyn Store>,
+    args: &Args,
+) -> anyhow::Result<()> {
     let mut house = House::default();
-    let folder = config.data_dir.join("demo");
-    fresh_folder(&folder)?;
-    config.database_url = Some(format!("sqlite://{}", folder.join("hnp.db").display()));
     let contexts = clusters(&mut house, args).await?;
     let path = config.data_dir.join("demo.kubeconfig");
     write_kubeconfig(&path, &contexts)?;
@@ -69,7 +79,7 @@ async fn run_on(listener: TcpListener, mut config: Config, args: &Args) -> anyho
         fabrics.push(fabric::Plan::new(FabricId::from_context(&context.name), target));
     }
     let greeting = greeting(&path, args.fabrics);
-    serve(listener, Served { config, fabrics, greeting }, house).await
+    serve(listener, Served { config, records, fabrics, greeting }, house).await
 }
 
 async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::ContextEntry>> {

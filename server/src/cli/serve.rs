@@ -81,7 +81,8 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
             None => Vec::new(),
         };
         let listener = listen(&config).await?;
-        let served = Served { config, fabrics, greeting: String::new() };
+        let records = records::open(&config).await.map_err(records::failure)?;
+        let served = Served { config, records, fabrics, greeting: String::new() };
         serve(listener, served, House::default())
             .await
             .map_err(|error| Failure::new(error, "see the log above"))
@@ -99,6 +100,7 @@ fn print(sources: &Sources) {
 /// What is to be served.
 pub(super) struct Served {
     pub(super) config: Config,
+    pub(super) records: Arc<dyn Store>,
     pub(super) fabrics: Vec<fabric::Plan>,
     /// Printed once it serves, after the address.
     pub(super) greeting: String,
@@ -110,8 +112,7 @@ pub(super) async fn serve(
     served: Served,
     mut house: House,
 ) -> anyhow::Result<()> {
-    let Served { config, fabrics, greeting } = served;
-    let records = records::open(&config).await?;
+    let Served { config, records, fabrics, greeting } = served;
     let (address, front) = open(&config, &listener, &house, Some(Arc::clone(&records)))?;
     let holder = format!("{}:{}", holder_name(), address.port());
     for mut plan in fabrics {

@@ -119,6 +119,15 @@ pub async fn objects(
         let moment: Moment =
             at.parse().map_err(|error| Refusal::bad("bad_moment", format!("{error}")))?;
         let known = records(&front)?.at(&fabric, kind, moment).await?;
+        if known.forgotten {
+            return Err(Refusal {
+                status: StatusCode::GONE,
+                code: "not_kept",
+                detail: format!(
+                    "what {kind} was at that moment is no longer kept; see `history_max_age` and `history_max_bytes`"
+                ),
+            });
+        }
         if known.origin.is_none() {
             return Err(Refusal {
                 status: StatusCode::NOT_FOUND,

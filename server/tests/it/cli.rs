@@ -152,6 +152,14 @@ async fn what_cannot_be_run_says_what_why_and_what_to_do() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("VPCAttachment"), "it lists what there is: {}", ended.err);
 
+    folder.write("garbage/hnp.db", &[b'x'; 4_096]);
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "garbage"];
+    let ended = Hnp::run(folder.path(), &arguments).await;
+    is_error(&ended, 1, &["garbage/hnp.db", "no SQLite database", "database_url"]);
+    folder.write("a-file", b"where a folder is wanted");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "a-file/data"];
+    is_error(&Hnp::run(folder.path(), &arguments).await, 1, &["a-file", "database_url"]);
+
     folder.write("data/demo-only", b"");
     let ended = Hnp::run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]).await;
     is_error(&ended, 1, &["demo", "--data-dir"]);
