@@ -105,7 +105,6 @@ impl Canary {
         };
         let mut stream = std::pin::pin!(stream);
         loop {
-            sleep(EVERY).await;
             version = match self.write().await {
                 Ok(version) => version,
                 Err(error) => return Ok(Err(self.why("write", error))),
@@ -133,6 +132,7 @@ impl Canary {
             };
             let ms = u64::try_from(ms.as_millis()).ok();
             self.say(Lag { state: Measuring::Measured, ms, at: now_ms(), reason: None }).await?;
+            sleep(EVERY).await;
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use domain::{
     kind::Kind,
-    state::{FabricState, KindCount, KindWatch, RecordState, WatchState},
+    state::{FabricState, KindCount, KindWatch, Lag, RecordState, WatchState},
     topic::{FabricId, Topic},
 };
 use engine::{
@@ -38,17 +38,22 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) async fn new(kubeconfig: &Path) -> Self {
-        Self::start(kubeconfig, None).await
+        Self::start(kubeconfig, None, false).await
     }
 
-    async fn start(kubeconfig: &Path, records: Option<recorder::Opened>) -> Self {
+    async fn start(kubeconfig: &Path, records: Option<recorder::Opened>, canary: bool) -> Self {
         let target = kubeconfig::target(kubeconfig, None).await.unwrap();
         let (hub, cancel, tasks) =
             (Arc::new(Hub::new()), CancellationToken::new(), TaskTracker::new());
         let fabric: FabricId = "test".parse().unwrap();
-        let plan = fabric::Plan { records, ..fabric::Plan::new(fabric.clone(), target) };
+        let plan = fabric::Plan { records, canary, ..fabric::Plan::new(fabric.clone(), target) };
         fabric::start(plan, &hub, "process", &tasks, &cancel);
         Self { hub, fabric, cancel, tasks }
+    }
+
+    /// Delivery lag, as the state says it.
+    pub(crate) fn lag(&self) -> Option<Lag> {
+        self.state("lag")
     }
 
     /// Whether it is recorded, as its state says; none before the first word.
@@ -186,6 +191,11 @@ impl Embedded {
         Self { cluster, engine, cancel, folder }
     }
 
+    /// Another engine on the same cluster, which measures delivery lag.
+    pub(crate) async fn measured(&self) -> Watched {
+        Watched::start(&self.folder.join("kubeconfig"), None, true).await
+    }
+
     /// Another engine on the same cluster, which records.
     pub(crate) async fn recorded(
         &self,
@@ -195,7 +205,7 @@ impl Embedded {
     ) -> Watched {
         let fabric: FabricId = "test".parse().unwrap();
         let opened = recorder::open(Arc::clone(store), &fabric, holder.to_owned(), pace).await;
-        Watched::start(&self.folder.join("kubeconfig"), Some(opened.unwrap())).await
+        Watched::start(&self.folder.join("kubeconfig"), Some(opened.unwrap()), false).await
     }
 
     pub(crate) fn fault(&self, fault: &Fault) {

@@ -3,7 +3,7 @@
 use domain::{
     kind::Kind,
     readiness::Readiness,
-    state::{Connectivity, SwitchReadiness, WatchState},
+    state::{Connectivity, Lag, Measuring, SwitchReadiness, WatchState},
     topic::Topic,
 };
 use serde_json::json;
@@ -207,6 +207,37 @@ async fn readiness_follows_the_agents_and_is_unknown_when_they_are_not_watched()
     })
     .await;
     assert_eq!(house.engine.connectivity().state, Connectivity::Connected, "company may be absent");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delivery_lag_is_measured_where_a_canary_is_asked_for_and_nowhere_else() {
+    let house = Embedded::vlab().await;
+    let engine = house.measured().await;
+    engine.twelve_live().await;
+    until("a measurement", || match engine.lag() {
+        Some(lag) if lag.state == Measuring::Measured && lag.ms.is_some() => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert!(engine.objects(Kind::Switch).lag().is_some(), "the heads of topics carry it");
+    assert_eq!(house.engine.lag(), None);
+    assert_eq!(house.engine.objects(Kind::Switch).lag(), None);
+    engine.end().await;
+    let leases = sim::ResourceId::new("coordination.k8s.io", "leases");
+    house.fault(&sim::Fault::Forbid { user: None, resource: leases });
+    let engine = house.measured().await;
+    until("the missing right to be named", || match engine.lag() {
+        Some(Lag { state: Measuring::Failing, ms: None, reason: Some(reason), .. })
+            if reason.contains("grant get, create, patch and watch on leases") =>
+        {
+            Ok(())
+        }
+        other => Err(other),
+    })
+    .await;
+    engine.twelve_live().await;
+    engine.end().await;
     house.end().await;
 }
 
