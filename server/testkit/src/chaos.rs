@@ -132,7 +132,8 @@ pub(crate) struct Lab {
 pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
     let ground = Arc::new(Ground::start(plan.seed).await.context("prepare the ground")?);
-    let hnp = Hnp::start(&plan.binary, &ground).await.context("start the server")?;
+    let hnp = Hnp::start(&plan.binary, &ground).await;
+    let hnp = hnp.with_context(|| format!("start the server; it said: {}", ground.last_words()))?;
     let crew = Crew::connect(&plan, &ground);
     let load = Load::start(&ground, plan.seed, plan.rate);
     let counts = Arc::<Counts>::default();
@@ -147,7 +148,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     }
     lab.calm(&mut report).await;
     lab.say("the storm");
-    storm::rage(&mut lab, &mut report).await.context("the storm")?;
+    let raged = storm::rage(&mut lab, &mut report).await;
+    raged.with_context(|| format!("the storm; the server said: {}", lab.ground.last_words()))?;
     lab.say("the storm is over; waiting for the truth");
     failures.extend(lab.settle("after the storm").await);
     lab.calm(&mut report).await;

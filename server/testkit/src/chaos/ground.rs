@@ -57,6 +57,13 @@ impl Ground {
         &self.folder
     }
 
+    /// What the server wrote last into its log.
+    pub(crate) fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.join("hnp.log")).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
+    }
+
     /// Lets the cluster fail, or heals it.
     pub(crate) fn fault(&self, fault: &Fault) {
         // Refused only for a resource that does not exist, and we name none of our own.

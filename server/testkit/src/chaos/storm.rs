@@ -63,7 +63,7 @@ pub(super) async fn rage(lab: &mut Lab, report: &mut Report) -> anyhow::Result<(
     let mut paused = Duration::ZERO;
     for death in kills::schedule(&lab.plan) {
         sleep_until(begun + death.after + paused).await;
-        ensure!(lab.hnp.is_alive(), "the server ended by itself; see its log");
+        ensure!(lab.hnp.is_alive(), "the server ended by itself");
         let still = Instant::now();
         let quiet = peace.lock().await;
         heal(&lab.ground);
@@ -76,7 +76,7 @@ pub(super) async fn rage(lab: &mut Lab, report: &mut Report) -> anyhow::Result<(
     sleep_until(begun + lab.plan.storm + paused).await;
     tasks.shutdown().await;
     heal(&lab.ground);
-    ensure!(lab.hnp.is_alive(), "the server ended by itself; see its log");
+    ensure!(lab.hnp.is_alive(), "the server ended by itself");
     if !lab.crew.all_live(PATIENCE).await {
         lab.say("not every client came back");
     }
