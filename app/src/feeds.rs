@@ -270,8 +270,9 @@ async fn fill(held: RwSignal<BTreeMap<FabricId, Feed>>, fabric: FabricId, first:
     let most = u64::try_from(MOST_HELD).unwrap_or(u64::MAX);
     let mut since = first.saturating_sub(1).max(last.saturating_sub(most));
     for _ in 0..MOST_REQUESTS {
-        let url = format!("/api/v1/fabrics/{fabric}/events?since={since}&limit={MOST_HELD}");
-        let Some(told) = Live::get(&url).await.and_then(|text| told(&text)) else { return };
+        let query = [("since", since.to_string()), ("limit", MOST_HELD.to_string())];
+        let text = Live::get(&format!("/api/v1/fabrics/{fabric}/events"), &query).await;
+        let Some(told) = text.and_then(|text| told(&text)) else { return };
         let told_nothing = told.events.is_empty();
         held.try_update(|feeds| {
             let feed = feeds.entry(fabric.clone()).or_default();

@@ -100,8 +100,8 @@ impl Live {
     }
 
     /// What the server answers to a plain request, beside the link; none where it refuses or cannot be reached.
-    pub async fn get(url: &str) -> Option<String> {
-        request::get(url).await
+    pub async fn get(path: &str, query: &[(&str, String)]) -> Option<String> {
+        request::get(path, query).await
     }
 
     /// Tries to connect now instead of waiting for the backoff.

@@ -48,22 +48,31 @@ impl Drop for Abort {
 pub(super) fn session() -> Answers {
     Box::pin(once(async {
         let abort = Abort::new();
-        let answer = abort.guard(Request::get(SESSION)).send().await;
-        Input::Session(Session::of(answer.ok().map(|answer| answer.status())))
+        let Ok(answer) = abort.guard(Request::get(SESSION)).send().await else {
+            return Input::Session(Session::Away);
+        };
+        // To its end, or the browser would drop the connection.
+        let _ = answer.text().await;
+        Input::Session(Session::of(Some(answer.status())))
     }))
 }
 
 /// What the server answers; none where it refuses or cannot be reached.
-pub(super) async fn get(url: &str) -> Option<String> {
-    let answer = Request::get(url).send().await.ok().filter(|answer| answer.status() == OK)?;
+pub(super) async fn get(path: &str, query: &[(&str, String)]) -> Option<String> {
+    let request = Request::get(path).query(pairs(query));
+    let answer = request.send().await.ok().filter(|answer| answer.status() == OK)?;
     answer.text().await.ok()
+}
+
+fn pairs<'a>(query: &'a [(&str, String)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    query.iter().map(|(name, value)| (*name, value.as_str()))
 }
 
 /// Polls once.
 pub(super) fn poll(line: Line, wait_s: u32, hello: ClientFrame) -> Answers {
     Box::pin(once(async move {
         let abort = Abort::new();
-        let answer = match post(&abort, &format!("{PATH}/poll?wait={wait_s}"), &hello).await {
+        let answer = match post(&abort, "poll", &[("wait", wait_s.to_string())], &hello).await {
             Ok(answer) => answer,
             Err(code) => return Input::Closed(line, code),
         };
@@ -91,9 +100,15 @@ pub(super) fn stream(line: Line, hello: ClientFrame) -> Answers {
 }
 
 /// Sends a hello; an answer that is not what we asked for is its status.
-async fn post(abort: &Abort, url: &str, hello: &ClientFrame) -> Result<Response, u16> {
+async fn post(
+    abort: &Abort,
+    way: &str,
+    query: &[(&str, String)],
+    hello: &ClientFrame,
+) -> Result<Response, u16> {
     let body = serde_json::to_string(hello).map_err(|_| NO_CODE)?;
-    let request = abort.guard(Request::post(url)).header("Content-Type", "application/json");
+    let request = Request::post(&format!("{PATH}/{way}")).query(pairs(query));
+    let request = abort.guard(request).header("Content-Type", "application/json");
     let answer = request.body(body).map_err(|_| NO_CODE)?.send().await.map_err(|_| NO_CODE)?;
     if answer.status() == OK { Ok(answer) } else { Err(answer.status()) }
 }
@@ -110,7 +125,7 @@ impl Open {
     /// What the stream says next; none after its end.
     async fn next(&mut self) -> Option<Input> {
         if let Some(hello) = self.hello.take() {
-            match post(&self.abort, &format!("{PATH}/sse"), &hello).await {
+            match post(&self.abort, "sse", &[], &hello).await {
                 Ok(answer) => self.reader = reader(&answer),
                 Err(code) => return Some(Input::Closed(self.line, code)),
             }
