@@ -56,10 +56,11 @@ pub(super) struct Main {
     held_back: bool,
 }
 
-/// A WebSocket that is tried beside a main line of a worse kind.
+/// A line that is tried beside a main one of a worse kind: a WebSocket, or a stream beside polls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     line: Line,
+    by: Transport,
     give_up: u64,
 }
 
@@ -144,7 +145,8 @@ impl Link {
                 let hello = self.hello(self.books.placed_wants());
                 self.send(line, hello);
             }
-        } else if self.candidate.is_some_and(|candidate| candidate.line == line) {
+        } else if self.candidate.is_some_and(|it| it.line == line && it.by == Transport::WebSocket)
+        {
             let hello = self.hello(Vec::new());
             self.send(line, hello);
         }
@@ -152,7 +154,7 @@ impl Link {
 
     pub(super) fn heard(&mut self, now: u64, jitter: u64, line: Line, frame: ServerFrame) {
         let is_welcome = matches!(frame, ServerFrame::Welcome { .. });
-        if self.candidate.is_some_and(|candidate| candidate.line == line) {
+        if self.is_candidate(line) {
             return if is_welcome { self.change_over(now) } else { self.refused(now, &frame) };
         }
         let is_it = |main: &&mut Main| main.line == line && !main.by.is_poll();
@@ -274,10 +276,10 @@ impl Link {
         }
     }
 
-    fn drop_candidate(&mut self) {
-        if let Some(candidate) = self.candidate.take() {
-            self.desk.out.push(Output::HangUp(candidate.line));
-        }
+    fn drop_candidate(&mut self) -> Option<Candidate> {
+        let candidate = self.candidate.take();
+        self.desk.out.extend(candidate.map(|candidate| Output::HangUp(candidate.line)));
+        candidate
     }
 
     /// Tries the best way beside the one that is taken.
@@ -287,36 +289,58 @@ impl Link {
             return;
         }
         self.ladder.try_later(now);
+        self.stand(now, Transport::WebSocket, How::WebSocket);
+    }
+
+    fn stand(&mut self, now: u64, by: Transport, how: How) {
         self.lines += 1;
         let line = Line(self.lines);
-        self.candidate = Some(Candidate { line, give_up: now + self.ladder.patience_ms() });
-        self.desk.out.push(Output::Dial(line, How::WebSocket));
+        self.candidate = Some(Candidate { line, by, give_up: now + self.ladder.patience_ms() });
+        self.desk.out.push(Output::Dial(line, how));
     }
 
-    /// The best way is still blocked. From polls, a stream is tried in their place: nothing flows between polls, so
-    /// nothing is lost by it.
-    fn no_better(&mut self, now: u64) {
-        let rung = self.ladder.rung();
-        if rung.is_poll() && self.is_live() {
-            self.fallback = Some(rung);
-            self.ladder.borrow(Transport::Sse);
-            self.drop_main();
-            self.begin_anew(now);
+    /// A better way is still blocked: beside polls, a stream is tried next.
+    fn no_better(&mut self, now: u64, candidate: Candidate) {
+        let was_socket = candidate.by == Transport::WebSocket;
+        if was_socket && self.ladder.rung().is_poll() && self.is_live() {
+            let hello = Box::new(self.hello(Vec::new()));
+            self.stand(now, Transport::Sse, How::Sse(hello));
         }
     }
 
+    fn is_candidate(&self, line: Line) -> bool {
+        self.candidate.is_some_and(|candidate| candidate.line == line)
+    }
+
+    fn give_candidate_up(&mut self, now: u64) {
+        if let Some(candidate) = self.drop_candidate() {
+            self.no_better(now, candidate);
+        }
+    }
+
+    /// What a candidate says but `welcome`: nothing is wanted of it yet, so it is a goodbye.
     fn refused(&mut self, now: u64, frame: &ServerFrame) {
         if let ServerFrame::Bye { .. } = frame {
-            self.drop_candidate();
-            self.no_better(now);
+            self.give_candidate_up(now);
         }
     }
 
-    /// The candidate said `welcome`: it is the main line from here, and says what we want from where we are.
+    /// The candidate said `welcome`. A stream cannot be told what we want: streams are known to work by it, and one
+    /// that brings what we want follows. A socket is the main line from here, and says what we want from where we are.
     fn change_over(&mut self, now: u64) {
-        let Some(Candidate { line, .. }) = self.candidate.take() else { return };
+        let Some(Candidate { line, by, .. }) = self.candidate else { return };
+        if by == Transport::Sse {
+            self.drop_candidate();
+            if self.is_live() {
+                self.fallback = Some(self.ladder.rung());
+                self.ladder.borrow(by);
+                self.drop_main();
+                self.begin_anew(now);
+            }
+            return;
+        }
+        self.candidate = None;
         self.drop_main();
-        let by = Transport::WebSocket;
         self.main =
             Some(Main { line, by, spoke: false, proved: false, since: now, held_back: false });
         self.ladder.borrow(by);
@@ -334,18 +358,17 @@ impl Link {
     }
 
     pub(super) fn garbage(&mut self, now: u64, jitter: u64, line: Line) {
-        if self.candidate.is_some_and(|candidate| candidate.line == line) {
-            self.drop_candidate();
-            self.no_better(now);
+        if self.is_candidate(line) {
+            self.give_candidate_up(now);
         } else if self.main.is_some_and(|main| main.line == line) {
             self.end(now, jitter, End::GivenUp);
         }
     }
 
     pub(super) fn closed(&mut self, now: u64, jitter: u64, line: Line, code: u16) {
-        if self.candidate.is_some_and(|candidate| candidate.line == line) {
+        if let Some(candidate) = self.candidate.filter(|candidate| candidate.line == line) {
             self.candidate = None;
-            self.no_better(now);
+            self.no_better(now, candidate);
         } else if self.main.is_some_and(|main| main.line == line) {
             self.end(now, jitter, End::Closed(code));
         }
@@ -428,8 +451,7 @@ impl Link {
     pub(super) fn timeout(&mut self, now: u64, jitter: u64) {
         let due = |at: Option<u64>| at.is_some_and(|at| at <= now);
         if due(self.candidate.map(|candidate| candidate.give_up)) {
-            self.drop_candidate();
-            self.no_better(now);
+            self.give_candidate_up(now);
         }
         match self.state {
             LinkState::Dialing { give_up } | LinkState::Greeting { give_up } if give_up <= now => {

@@ -84,8 +84,10 @@ impl Open {
     fn perform(&mut self, output: &Output) -> Result<(), String> {
         match output {
             Output::Dial(line, how) => {
-                let is_socket = *how == How::WebSocket;
-                let alike = self.0.values().filter(|open| (**open == How::WebSocket) == is_socket);
+                let alike = self
+                    .0
+                    .values()
+                    .filter(|open| std::mem::discriminant(*open) == std::mem::discriminant(how));
                 if alike.count() > 0 {
                     return Err(format!("a second {how:?} beside {:?}", self.0));
                 }

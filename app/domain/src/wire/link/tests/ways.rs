@@ -333,19 +333,28 @@ fn from_polls_a_stream_is_tried_once_sockets_are_seen_to_be_blocked() {
     let outputs = bench.at(bench.now + 5, Input::RetryNow);
     assert!(matches!(outputs[..], [Output::Dial(_, How::WebSocket)]), "{outputs:?}");
     let outputs = bench.close(bench.now + 5, 1006);
-    let [Output::HangUp(old), Output::Dial(_, How::Sse(_))] = &outputs[..] else {
-        panic!("{outputs:?}")
-    };
-    assert_eq!(*old, long_poll);
-    assert!(bench.is_live_by(Transport::LongPoll), "until the stream speaks");
-    // It does not: polls go on where they were.
-    let outputs = bench.close(bench.now + 5, 502);
-    let [Output::Dial(_, How::Poll { wait_s: 25, .. })] = &outputs[..] else {
-        panic!("{outputs:?}")
-    };
-    // Next time it does.
+    let [Output::Dial(_, How::Sse(hello))] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(matches!(&**hello, ClientFrame::Hello { topics, .. } if topics.is_empty()));
+    // It does not speak: polls went on all the time.
+    assert_eq!(bench.close(bench.now + 5, 502), []);
+    assert!(bench.is_live_by(Transport::LongPoll));
+    // Next time it does, and a stream that brings something takes the place of the polls.
     bench.at(bench.now + 5, Input::RetryNow);
     bench.close(bench.now + 5, 1006);
+    let trial = bench.line;
+    let outputs = bench.hear(bench.now + 5, welcome());
+    let [Output::HangUp(one), Output::HangUp(two), Output::Dial(_, how)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((*one, *two), (trial, long_poll));
+    assert_eq!(place(how), Some(At::Cursor(at(5))));
+    assert!(bench.is_live_by(Transport::LongPoll), "until the stream speaks");
+    let second = bench.line;
+    assert_eq!(bench.close(bench.now + 5, 502).len(), 1, "a poll follows where it does not");
+    bench.at(bench.now + 5, Input::RetryNow);
+    bench.close(bench.now + 5, 1006);
+    bench.hear(bench.now + 5, welcome());
+    assert_ne!(bench.line, second);
     bench.hear(bench.now + 5, welcome());
     assert!(bench.is_live_by(Transport::Sse));
 }
