@@ -243,11 +243,10 @@ fn FabricRows() -> impl IntoView {
             move || live.now().get().map(|_| seen(live.tally(id.as_str())))
         };
         view! {
-            <li class="pop-link">
+            <li class="pop-link pop-fabric">
                 <span class="mono">{name}</span>
-                <span class="muted small">{move || last(&id)}</span>
-                <span class="muted small">{tally}</span>
                 <StatusWord tone=Signal::derive(move || tone(&known.get())) word=Signal::derive(move || word(&known.get()))/>
+                <span class="pop-facts muted small"><span>{move || last(&id)}</span><span>{tally}</span></span>
             </li>
         }
     };
