@@ -82,6 +82,8 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
         1 => few().prop_map(Act::Noise),
         1 => (few(), 0_u8..4).prop_map(|(a, b)| Act::Compact(a, b)),
     ];
+    // Rarely more than waits for one connection: a thousand events take their time.
+    let flood = prop_oneof![40 => 1_u16..6, 1 => Just(1_200_u16)];
     let trouble = prop_oneof![
         1 => (few(), 1_u8..12).prop_map(|(a, b)| Act::Rewind(a, b)),
         1 => few().prop_map(Act::Exchange),
@@ -92,6 +94,7 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
         4 => (few(), few(), few()).prop_map(|(a, b, c)| Act::Break(a, b, c)),
         3 => (few(), few(), few()).prop_map(|(a, b, c)| Act::Relist(a, b, c)),
         2 => (few(), few(), few(), 1_u8..8).prop_map(|(a, b, c, d)| Act::Replay(a, b, c, d)),
+        1 => (few(), few(), flood).prop_map(|(a, b, c)| Act::Flood(a, b, c)),
     ];
     let link = prop_oneof![
         3 => client().prop_map(Act::Cut),

@@ -46,6 +46,8 @@ fn tell(found: &Found, tried: u64) -> String {
 fn every_promise_holds_whatever_happens() {
     let first = number("HNP_MODEL_SEED", 1);
     let many = number("HNP_MODEL_SCHEDULES", SCHEDULES);
+    let most_shrinks = number("HNP_MODEL_SHRINKS", Mode::default().most_shrinks);
+    let mode = Mode { most_shrinks, ..Mode::default() };
     let next = AtomicU64::new(first);
     let end = AtomicU64::new(first + many);
     let found: Mutex<Option<Found>> = Mutex::default();
@@ -55,7 +57,7 @@ fn every_promise_holds_whatever_happens() {
             if seed >= end.load(Ordering::Relaxed) {
                 return;
             }
-            if let Some(another) = try_seed(seed, Mode::default()) {
+            if let Some(another) = try_seed(seed, mode) {
                 // The one with the lowest number, whoever is faster.
                 end.fetch_min(seed, Ordering::Relaxed);
                 let mut found = found.lock().unwrap();

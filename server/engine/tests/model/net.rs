@@ -91,7 +91,7 @@ impl World {
             let Some(conn) = &mut self.clients[at].conn else { return Ok(()) };
             let Some(text) = conn.up.pop_front() else { break };
             let Some(session) = &mut conn.session else { continue };
-            if self.how.told {
+            if self.mode.told {
                 println!("  {at} > {text}");
             }
             conn.greeted = true;
@@ -103,7 +103,7 @@ impl World {
         for _ in 0..send {
             let Some(conn) = &mut self.clients[at].conn else { return Ok(()) };
             let Some(Said { text, feed }) = conn.next(&self.replicas)? else { break };
-            let text = self.how.sabotage.and_then(|sabotage| sabotage(&text)).unwrap_or(text);
+            let text = self.mode.sabotage.and_then(|sabotage| sabotage(&text)).unwrap_or(text);
             conn.down.push_back(Said { text, feed });
         }
         for _ in 0..down {

@@ -17,9 +17,6 @@ use super::{
 
 /// Rounds after the last act, in which everything heals.
 const ROUNDS: usize = 12;
-/// Steps of making a schedule smaller.
-const MOST_SHRINKS: usize = 4_000;
-
 /// A schedule that broke a promise.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -29,10 +26,10 @@ pub(crate) struct Found {
 }
 
 /// Runs one schedule to its end.
-pub(crate) fn run(schedule: &[Act], how: Mode) -> Result<(), Broken> {
+pub(crate) fn run(schedule: &[Act], mode: Mode) -> Result<(), Broken> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _context = runtime.enter();
-    let mut world = World::new(how)?;
+    let mut world = World::new(mode)?;
     for act in schedule {
         world.act(*act)?;
     }
@@ -90,20 +87,20 @@ fn heal(world: &mut World) -> Result<(), Broken> {
 }
 
 /// The schedule of a number, and what it breaks, made small.
-pub(crate) fn try_seed(seed: u64, how: Mode) -> Option<Found> {
+pub(crate) fn try_seed(seed: u64, mode: Mode) -> Option<Found> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut tree = schedule().new_tree(&mut runner).unwrap();
-    let broken = run(&tree.current(), how).err()?;
+    let broken = run(&tree.current(), mode).err()?;
     let mut found = Found { seed, schedule: tree.current(), broken };
     let mut may_shrink = tree.simplify();
-    for _ in 0..MOST_SHRINKS {
+    for _ in 0..mode.most_shrinks {
         if !may_shrink {
             break;
         }
-        may_shrink = match run(&tree.current(), how) {
+        may_shrink = match run(&tree.current(), mode) {
             Err(broken) if broken.promise == found.broken.promise => {
                 found = Found { seed, schedule: tree.current(), broken };
                 tree.simplify()

@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(super) said: u64,
     /// The feed that the frame at hand is from.
     pub(super) feed: String,
-    pub(super) how: Mode,
+    pub(super) mode: Mode,
 }
 
 /// There are two of everything.
@@ -57,16 +57,24 @@ fn browser(what: u8) -> Input {
 }
 
 /// How a schedule is run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Mode {
     /// Frames are rewritten on their way.
     pub(crate) sabotage: Option<Sabotage>,
     /// Everything that is done and said is printed.
     pub(crate) told: bool,
+    /// Steps of making a schedule smaller that breaks a promise.
+    pub(crate) most_shrinks: u64,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self { sabotage: None, told: false, most_shrinks: 4_000 }
+    }
 }
 
 impl World {
-    pub(crate) fn new(how: Mode) -> Result<Self, Broken> {
+    pub(crate) fn new(mode: Mode) -> Result<Self, Broken> {
         let mut clusters: Vec<Cluster> = ["a", "b"].map(Cluster::new).into();
         for cluster in &mut clusters {
             for of in 0..KINDS.len() {
@@ -84,7 +92,7 @@ impl World {
             crowds: Vec::new(),
             feed: String::new(),
             said: 0,
-            how,
+            mode,
             clusters,
         };
         for _ in 0..REPLICAS {
@@ -112,7 +120,7 @@ impl World {
     }
 
     pub(super) fn tell(&self, what: impl FnOnce() -> String) {
-        if self.how.told {
+        if self.mode.told {
             println!("{}", what().chars().take(400).collect::<String>());
         }
     }
