@@ -83,7 +83,13 @@ fn sub(session: &mut Session, topics: &Value) {
     session.hear(&json!({"t": "sub", "topics": topics}).to_string());
 }
 
-/// Takes frames in as a client does.
+fn take_all(held: &mut BTreeMap<String, u64>, frames: &[Value]) {
+    for frame in frames {
+        take_in(held, frame, SWITCHES);
+    }
+}
+
+/// Takes a frame in as a client does.
 fn take_in(held: &mut BTreeMap<String, u64>, frame: &Value, topic: &str) {
     if frame["topic"] != topic {
         return;
@@ -259,16 +265,16 @@ fn whoever_is_cut_off_while_a_list_is_taken_in_misses_nothing_of_it() {
     }
     let mut session = world.session(&json!([{"topic": SWITCHES}]));
     let mut held = BTreeMap::new();
-    frames(&mut session).iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
+    take_all(&mut held, &frames(&mut session));
     // After a gap: parts by name, not by version, and then what is gone, at the version of the list.
     topic.begin_list();
     world.put(SWITCHES, "n/a", 15);
     let mut late = world.session(&json!([{"topic": SWITCHES}]));
     let mut held_late = BTreeMap::new();
-    frames(&mut late).iter().for_each(|frame| take_in(&mut held_late, frame, SWITCHES));
+    take_all(&mut held_late, &frames(&mut late));
     topic.remove("n/c", 20);
     session.ping();
-    frames(&mut session).iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
+    take_all(&mut held, &frames(&mut session));
     let (place, place_late) = (session.place(), late.place());
     drop((session, late));
     world.put(SWITCHES, "n/b", 11);
@@ -284,7 +290,7 @@ fn whoever_is_cut_off_while_a_list_is_taken_in_misses_nothing_of_it() {
             "keys",
             "what came and went in the gap is not known"
         );
-        heard.iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
+        take_all(&mut held, &heard);
         assert_eq!(held, truth, "from {place}");
     }
 }
@@ -305,7 +311,7 @@ fn a_flood_of_resyncs_that_nobody_reads_waits_once() {
     let heard = frames(&mut session);
     assert_eq!(heard.iter().filter(|frame| frame["t"] == "synced").count(), 1);
     let mut held = BTreeMap::new();
-    heard.iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
+    take_all(&mut held, &heard);
     assert_eq!(heard.last().unwrap()["t"], "synced");
 }
 
@@ -377,7 +383,7 @@ fn cut_off_after_any_frame_its_place_brings_exactly_the_rest() {
             if !place.is_empty() {
                 assert_eq!(recovered(&heard, SWITCHES), "log", "{topics} after {cut}");
             }
-            heard.iter().for_each(|frame| take_in(&mut held, frame, SWITCHES));
+            take_all(&mut held, &heard);
             let truth: BTreeMap<String, u64> = world.topic(SWITCHES).read(|log| {
                 log.iter().map(|entry| (entry.key.to_string(), entry.version)).collect()
             });
