@@ -95,11 +95,14 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let text = metrics(&http, &console.address).await?;
     rows(report, &without, &with);
     let row = |what: &str, unit, value| Row::new(PART, what, unit, vec![value]);
-    report.add(row(
-        "memory of `hnp serve`: more after the minute than before",
-        "MB",
-        (after - before) / 1e6,
-    ));
+    report.add(
+        row(
+            "memory of `hnp serve`: more after the minute than before",
+            "MB",
+            (after - before) / 1e6,
+        )
+        .note("the records of 60,000 changes included"),
+    );
     report.add(
         row("reading again: most changes of one object, of the second half-minute", "", got.most)
             .at_most(1.0),

@@ -32,6 +32,11 @@ const RECONNECTS_PER_SECOND: u64 = 200;
 const SHORTEST_SPREAD_MS: u64 = 1_000;
 /// On shutdown clients are spread over this time at most, in milliseconds.
 const LONGEST_SPREAD_MS: u64 = 20_000;
+/// On shutdown nobody of many is asked to come back before this time, in milliseconds: who comes before the next
+/// process serves must try again, and all those tries together are the wave that spreading should prevent.
+const AWAY_MS: u64 = 1_000;
+/// A guest adds so much to that, since a few make no wave and should not wait, in milliseconds.
+const AWAY_PER_GUEST_MS: u64 = 10;
 /// Seconds after which somebody who was turned away may ask again.
 const RETRY_AFTER: &str = "5";
 /// Addresses whose requests are counted at the same time; beyond, those that are calm are forgotten.
@@ -56,6 +61,7 @@ struct Inside {
 /// When each of those who are inside is to come back.
 #[derive(Debug)]
 struct Farewell {
+    away_ms: u64,
     spread_ms: u64,
     guests: u64,
     next: AtomicU64,
@@ -146,7 +152,8 @@ impl Farewell {
     fn of(guests: u64) -> Self {
         let spread_ms =
             (guests * 1_000 / RECONNECTS_PER_SECOND).clamp(SHORTEST_SPREAD_MS, LONGEST_SPREAD_MS);
-        Self { spread_ms, guests: guests.max(1), next: AtomicU64::new(0) }
+        let away_ms = (guests * AWAY_PER_GUEST_MS).min(AWAY_MS);
+        Self { away_ms, spread_ms, guests: guests.max(1), next: AtomicU64::new(0) }
     }
 
     /// Each gets a slot of its own, and some moment in it, so that there is no wave by chance either.
@@ -154,7 +161,7 @@ impl Farewell {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % self.guests;
         let (begin, end) =
             (slot * self.spread_ms / self.guests, (slot + 1) * self.spread_ms / self.guests);
-        begin + dice % (end - begin).max(1)
+        self.away_ms + begin + dice % (end - begin).max(1)
     }
 }
 
@@ -258,14 +265,21 @@ mod tests {
     }
 
     #[test]
+    fn many_are_asked_to_come_once_somebody_serves_again_and_a_few_at_once() {
+        for (guests, away) in [(0, 0), (1, 10), (50, 500), (100, 1_000), (10_000, 1_000)] {
+            assert_eq!(Farewell::of(guests).next_ms(0), away, "{guests}");
+        }
+    }
+
+    #[test]
     fn no_second_takes_more_reconnects_than_its_share() {
         for guests in [1_u64, 7, 500, 2_000, 10_000] {
             let farewell = Farewell::of(guests);
             let mut by_second: BTreeMap<u64, u64> = BTreeMap::new();
             for guest in 0..guests {
                 let ms = farewell.next_ms(guest.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                assert!(ms < farewell.spread_ms);
-                *by_second.entry(ms / 1_000).or_default() += 1;
+                assert!(ms >= farewell.away_ms && ms < farewell.away_ms + farewell.spread_ms);
+                *by_second.entry((ms - farewell.away_ms) / 1_000).or_default() += 1;
             }
             let share = (guests * 1_000).div_ceil(farewell.spread_ms);
             let most = by_second.values().max().copied().unwrap();
@@ -288,6 +302,6 @@ mod tests {
             .collect();
         let (first, last) = (times[..200].iter().max(), times[200..].iter().min());
         assert!(first < last, "those who leave do not shorten the time of those who stay");
-        assert!((1_900..2_000).contains(times.last().unwrap()), "{times:?}");
+        assert!((2_900..3_000).contains(times.last().unwrap()), "{times:?}");
     }
 }

@@ -145,7 +145,7 @@ async fn a_client_that_goes_away_and_a_server_that_ends_are_not_waited_for() {
     let heard = frames(&answer.json());
     let bye = heard.last().unwrap();
     assert_eq!((&bye["t"], &bye["code"]), (&json!("bye"), &json!(1012)));
-    assert!(bye["reconnect_in_ms"].as_u64().unwrap() < 1_000);
+    assert!(bye["reconnect_in_ms"].as_u64().unwrap() < 1_100, "one guest is not held up");
     assert!(begin.elapsed() < Duration::from_secs(20), "at once, not after the wait");
 }
 
