@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use domain::wire::{View, Want, link::LinkState};
+use domain::wire::{
+    View, Want,
+    link::{LinkState, Transport},
+};
 use tokio::time::{Instant, sleep};
 
 use super::{FABRIC, Plan, checks::Truth, ground::Ground, load::Load};
@@ -15,6 +18,9 @@ use crate::live_client::{Heard, LiveClient, Move, Options, Run};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Clients whose differences are told.
 const TOLD: usize = 5;
+
+/// Counts by a word.
+pub(crate) type Tally = BTreeMap<&'static str, u64>;
 
 /// One of them.
 #[derive(Debug)]
@@ -115,6 +121,14 @@ impl Crew {
         odd
     }
 
+    /// The members that are live by WebSocket.
+    pub(crate) fn by_socket(&self) -> Vec<usize> {
+        let by_socket = self.members.iter().enumerate().filter(|(_, member)| {
+            member.client.is_live() && member.client.status().transport == Transport::WebSocket
+        });
+        by_socket.map(|(n, _)| n).collect()
+    }
+
     /// Frames that were lost on purpose, client by client.
     pub(crate) fn planted(&self) -> Vec<u64> {
         self.members.iter().map(|member| member.planted).collect()
@@ -154,12 +168,14 @@ impl Crew {
         back.collect()
     }
 
-    /// Connections begun, and topics resumed by kind.
-    pub(crate) fn resumes(&self) -> (u64, BTreeMap<&'static str, u64>) {
-        let (mut dials, mut recovered) = (0, BTreeMap::new());
+    /// Connections begun by transport, and topics resumed by kind.
+    pub(crate) fn resumes(&self) -> (Tally, Tally) {
+        let (mut dials, mut recovered) = (Tally::new(), Tally::new());
         for member in &self.members {
             member.client.look(|_, seen| {
-                dials += seen.dials.values().sum::<u64>();
+                for (word, n) in &seen.dials {
+                    *dials.entry(*word).or_default() += n;
+                }
                 for (word, n) in &seen.recovered {
                     *recovered.entry(*word).or_default() += n;
                 }

@@ -23,12 +23,27 @@ pub(super) async fn lose(lab: &mut Lab) -> Vec<String> {
 async fn one(lab: &mut Lab, n: usize) -> Result<(), String> {
     let begun = Instant::now();
     let before = lab.ground.proxy.lost();
-    let member = n % lab.crew.members.len().max(1);
-    // A client may reconnect in between: then its next connection loses a frame.
+    let mut member = n;
+    // A client may reconnect in between, and some are still on their way back from other transports: whoever has a
+    // WebSocket now loses a frame.
     while lab.ground.proxy.lost() == before {
+        let by_socket = lab.crew.by_socket();
+        if let Some(at) = by_socket.get(n % by_socket.len().max(1)) {
+            member = *at;
+        }
         let peer = lab.crew.members.get(member).and_then(|member| member.client.local());
         if let Some(peer) = peer {
-            lab.ground.proxy.on(peer, |weather| weather.lose_changes = 1);
+            let lost = lab.ground.proxy.lost_on(peer).unwrap_or_default();
+            let wanted = u32::try_from(lost).unwrap_or_default() + 1;
+            lab.ground.proxy.on(peer, |weather| weather.lose_changes = wanted);
+            // One at a time: once a frame is lost, nobody else may lose another.
+            for _ in 0..50 {
+                if lab.ground.proxy.lost() > before {
+                    break;
+                }
+                sleep(LOOK_EVERY).await;
+            }
+            lab.ground.proxy.on(peer, |weather| weather.lose_changes = 0);
         }
         if begun.elapsed() > PATIENCE {
             return Err(format!("client {member} got no frame that could be lost"));

@@ -38,7 +38,7 @@ pub struct Report {
     latencies: Vec<f64>,
     faults: BTreeMap<&'static str, u64>,
     recovered: BTreeMap<&'static str, u64>,
-    dials: u64,
+    dials: BTreeMap<&'static str, u64>,
     connections: u64,
     changes: (usize, u64, u64),
     lost: (u64, u64),
@@ -54,7 +54,7 @@ impl Report {
             latencies: Vec::new(),
             faults: BTreeMap::new(),
             recovered: BTreeMap::new(),
-            dials: 0,
+            dials: BTreeMap::new(),
             connections: 0,
             changes: (0, 0, 0),
             lost: (0, 0),
@@ -102,6 +102,11 @@ impl Report {
     }
 }
 
+fn words(counts: &BTreeMap<&'static str, u64>) -> String {
+    let words: Vec<_> = counts.iter().map(|(word, n)| format!("{word} {n}")).collect();
+    words.join(", ")
+}
+
 /// Whether a promise was kept that holds for short deaths only.
 fn verdict(away_ms: f64, last_ms: f64) -> &'static str {
     match (away_ms <= AWAY_MS, last_ms <= LIVE_WITHIN_MS) {
@@ -139,12 +144,11 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "\nconnections: {} dialled, {} reached the proxy",
-            self.dials, self.connections
+            "\ndialled: {}; {} connections reached the proxy",
+            words(&self.dials),
+            self.connections
         )?;
-        let recovered: Vec<_> =
-            self.recovered.iter().map(|(word, n)| format!("{word} {n}")).collect();
-        writeln!(f, "topics completed by: {}", recovered.join(", "))?;
+        writeln!(f, "topics completed by: {}", words(&self.recovered))?;
         writeln!(
             f,
             "\ndeaths of the server: away, then live again after (median, last client), from the death"

@@ -1,6 +1,6 @@
 //! Faults of the clients' connections.
 //!
-//! Invariant: what lasts ends by itself within three seconds, except where the point is that somebody must notice.
+//! Invariant: what lasts ends by itself within seconds, except where the point is that somebody must notice.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -65,7 +65,16 @@ fn for_a_while(fate: &mut Fate, peer: SocketAddr, lasting: &mut JoinSet<()>) {
     let lasts = Duration::from_millis(fate.rng.random_range(50..3_000));
     let proxy = &fate.ground.proxy;
     let down = fate.rng.random_bool(0.7);
-    match fate.rng.random_range(0..25) {
+    match fate.rng.random_range(0..28) {
+        25.. => {
+            let lasts = lasts * 4;
+            proxy.on_all(|weather| weather.no_upgrades = true);
+            proxy.cut_all(Cut::Reset);
+            fate.counts.add("all cut, no WebSocket for up to 12 s");
+            lasting.spawn(later(Arc::clone(&fate.ground), lasts, |ground| {
+                ground.proxy.on_all(|weather| weather.no_upgrades = false);
+            }));
+        }
         0..12 => {
             proxy.on(peer, |weather| set(weather, down, Way::Stalled));
             fate.counts.add("connection stalled, up to 3 s");

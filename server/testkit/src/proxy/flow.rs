@@ -44,6 +44,8 @@ pub struct Weather {
     pub up: Way,
     /// To the client.
     pub down: Way,
+    /// Requests for a WebSocket end their connection, as with a proxy that knows none.
+    pub no_upgrades: bool,
     /// Each piece waits so long, in either direction.
     pub delay: Duration,
     /// So many WebSocket frames with changes are lost on their way to the client, whole; counted from the
@@ -150,7 +152,14 @@ impl Direction for Up {
         weather.up
     }
 
-    fn pass(&mut self, piece: &[u8], _: Weather) -> (Vec<u8>, Option<Cut>) {
+    fn pass(&mut self, piece: &[u8], weather: Weather) -> (Vec<u8>, Option<Cut>) {
+        let upgrade = || {
+            let text = String::from_utf8_lossy(piece).to_ascii_lowercase();
+            text.starts_with("get ") && text.contains("upgrade: websocket")
+        };
+        if weather.no_upgrades && upgrade() {
+            return (Vec::new(), Some(Cut::Close));
+        }
         (piece.to_vec(), None)
     }
 }
