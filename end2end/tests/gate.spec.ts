@@ -135,5 +135,6 @@ test('it cuts what is open of one way, and by itself what lasts too long', async
   gate.lifetime(100);
   const short = Upgrade.ask(gate.url);
   await until('its end', SOON_MS, () => short.status === 101 && short.ended);
+  expect(gate.cuts).toBe(1);
   expect(socket.ended, 'what began before is not counted').toBe(false);
 });

@@ -31,6 +31,7 @@ export class Gate {
   private readonly asked = new Map<Way, number>();
   private readonly passing = new Set<Passing>();
   private longest: number | undefined;
+  private aged = 0;
   private pageCaching: string | undefined;
   private targetPort: number | undefined;
 
@@ -74,6 +75,11 @@ export class Gate {
     for (const one of [...this.passing]) if (one.way === way) one.end();
   }
 
+  /** How many lasted too long and were cut. */
+  get cuts(): number {
+    return this.aged;
+  }
+
   /** Cuts every answer and connection that lasts longer, those that begin from now on; none: nothing. */
   lifetime(milliseconds: number | undefined): void {
     this.longest = milliseconds;
@@ -102,7 +108,11 @@ export class Gate {
   private track(way: Way, end: () => void): () => void {
     const one = { way, end };
     this.passing.add(one);
-    const due = this.longest === undefined || way === 'other' ? undefined : setTimeout(end, this.longest);
+    const tooOld = (): void => {
+      this.aged += 1;
+      end();
+    };
+    const due = this.longest === undefined || way === 'other' ? undefined : setTimeout(tooOld, this.longest);
     return () => {
       clearTimeout(due);
       this.passing.delete(one);

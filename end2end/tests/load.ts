@@ -71,14 +71,16 @@ export class Load {
     }
   }
 
-  /** The last change of the switch is on its page. */
-  async lastIsOn(page: Page): Promise<void> {
-    await expect(page.locator('.yaml')).toContainText(`description: change ${this.made - 1}`);
+  /** Everything that was done until now is on the page of the switch; more may follow meanwhile. */
+  async hasReached(page: Page): Promise<void> {
+    const last = this.made - 1;
+    const shown = async (): Promise<number> => Number(/description: change (\d+)/.exec(await page.locator('.yaml').innerText())?.[1] ?? -1);
+    await expect.poll(shown, 'the page keeps up').toBeGreaterThanOrEqual(last);
   }
 
   /** The page of the switch lists every change that was made, in order, once each. */
   async allAreOn(page: Page): Promise<void> {
-    await this.lastIsOn(page);
+    await this.hasReached(page);
     const expected = Array.from({ length: this.made }, (_, at) => `change ${at}`).reverse();
     await expect.poll(() => page.locator('.history li ins').filter({ hasText: /^change \d+$/ }).allInnerTexts(), 'every change once, newest first').toEqual(expected);
   }

@@ -121,7 +121,7 @@ test('kill -9 under load: live again within 5 s of the new server, every change 
     expect(back.at - ready).toBeLessThan(LIVE_WITHIN_MS);
     await load.stop(40);
     console.log(load.summary);
-    await load.lastIsOn(object);
+    await load.hasReached(object);
     await load.listIsRight(list);
     expect(await linkFact(object, 'Lost')).toBe('0');
     // Changes of the moments without a server were seen as one: none is told twice, the newest is told.

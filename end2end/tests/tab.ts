@@ -33,6 +33,8 @@ export interface Return {
 
 /** A tab of a browser context of its own. */
 export class Tab {
+  /** Why the browser did not restore a page from its memory, in its own words. */
+  readonly notRestored: string[] = [];
   private last = 0;
   private readonly waiting = new Map<number, (answer: { result?: unknown; error?: { message: string } }) => void>();
 
@@ -44,8 +46,9 @@ export class Tab {
   ) {
     browser.on('Target.receivedMessageFromTarget', ({ sessionId, message }) => {
       if (sessionId !== this.session) return;
-      const answer = JSON.parse(message) as { id?: number; result?: unknown; error?: { message: string } };
+      const answer = JSON.parse(message) as { id?: number; result?: unknown; error?: { message: string }; method?: string; params?: { notRestoredExplanations?: { reason: string }[] } };
       if (answer.id !== undefined) this.waiting.get(answer.id)?.(answer);
+      if (answer.method === 'Page.backForwardCacheNotUsed') this.notRestored.push(...(answer.params?.notRestoredExplanations ?? []).map(({ reason }) => reason));
     });
   }
 
@@ -125,7 +128,7 @@ export class Tab {
       return isLive && notes.rightAt !== undefined && notes;
     });
     const begun = typeof from === 'number' ? from : notes.events.filter(({ name }) => name === from).at(-1)?.at;
-    if (begun === undefined) throw new Error(`the page was not told ${from}, but ${notes.events.map(({ name }) => name).join(', ')}`);
+    if (begun === undefined) throw new Error(`the page was not told ${from}, but ${notes.events.map(({ name }) => name).join(', ')} (${this.notRestored.join(', ')})`);
     const story = [...notes.events.map(({ name, at }) => ({ word: name, at })), ...notes.said.map(({ state, at }) => ({ word: `says ${state}`, at })), { word: 'right', at: notes.rightAt ?? 0 }]
       .sort((a, b) => a.at - b.at).map(({ word, at }) => `${word} ${Math.round(at - begun)}`).join(', ');
     return { took: Math.round(Math.max(notes.rightAt ?? 0, notes.said.at(-1)?.at ?? 0) - begun), story };
