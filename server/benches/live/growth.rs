@@ -148,7 +148,7 @@ async fn fabrics(report: &mut Report) -> anyhow::Result<()> {
         let after = machine::cpu(console.process.pid).zip(before);
         let share =
             |(after, before): (f64, f64)| 100.0 * (after - before) / begun.elapsed().as_secs_f64();
-        cpu.extend(after.map(share).map(|share| (f64::from(n as u32), share)));
+        cpu.extend(after.map(share).map(|share| (n as f64, share)));
         memory.extend(machine::resident(console.process.pid).map(|bytes| (n as f64, bytes / 1e6)));
         drop(fleet);
         console.end().await;

@@ -115,9 +115,10 @@ fn publish(folder: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder).context("could not read the results")? {
         let path = entry.context("could not read the results")?.path();
         let Some(name) = path.file_name().and_then(std::ffi::OsStr::to_str) else { continue };
+        let page = path.extension().is_some_and(|end| end == "md" || end == "svg");
         let name = match name {
             "results.json" => "benchmarks.json",
-            name if name.ends_with(".md") || name.ends_with(".svg") => name,
+            name if page => name,
             _ => continue,
         };
         std::fs::copy(&path, docs.join(name)).context("could not copy into docs")?;

@@ -36,8 +36,8 @@ impl Yard {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("could not listen")?;
         let server = format!("http://{}", listener.local_addr().context("no address")?);
         let mut serving = JoinSet::new();
-        let served = cluster.clone();
-        serving.spawn(async move { drop(served.serve(listener, CancellationToken::new()).await) });
+        let one = cluster.clone();
+        serving.spawn(async move { drop(one.serve(listener, CancellationToken::new()).await) });
         let admin = cluster.tokens().of_user("admin");
         let entry = ContextEntry {
             name: "bench".to_owned(),
