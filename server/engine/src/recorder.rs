@@ -497,7 +497,7 @@ impl Recorder {
             compare::compare(
                 kind,
                 known,
-                held,
+                &held,
                 compare::Mode { found, at_ms, tell: !told && !never },
             )
         };

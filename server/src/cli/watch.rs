@@ -118,12 +118,9 @@ async fn watch(args: &Args, target: kubeconfig::Target) -> anyhow::Result<u8> {
     let id = FabricId::from_context(&target.context);
     fabric::start(
         fabric::Plan {
-            id: id.clone(),
-            target,
             kinds: kinds.clone(),
             tap: Some(tap),
-            canary: false,
-            records: None,
+            ..fabric::Plan::new(id.clone(), target)
         },
         &hub,
         &process_epoch(),

@@ -30,6 +30,16 @@ const MOST: usize = 1_000;
 
 type Parameters = BTreeMap<String, String>;
 
+/// Events as they are answered: their texts as they were told.
+#[derive(serde::Serialize)]
+struct Told {
+    /// Identity of the feed, to which positions belong.
+    feed: Option<String>,
+    recorded: bool,
+    events: Vec<Box<RawValue>>,
+    next: Option<String>,
+}
+
 /// `GET /api/v1/fabrics/{f}/events?since=&before=&type=&subject=&limit=`, oldest first from `since`, else
 /// the newest, newest first. `next` is the place to go on from.
 pub async fn events(
@@ -59,14 +69,7 @@ pub async fn events(
         let texts = texts.map_err(|error| Refusal::damaged(&error))?;
         let recorded = front.records.is_some();
         let feed = front.hub.feed(&fabric).map(|feed| feed.newest(0).0.0);
-        #[derive(serde::Serialize)]
-        struct Answer {
-            feed: Option<String>,
-            recorded: bool,
-            events: Vec<Box<RawValue>>,
-            next: Option<String>,
-        }
-        Ok::<_, Refusal>(Json(Answer { feed, recorded, events: texts, next }).into_response())
+        Ok::<_, Refusal>(Json(Told { feed, recorded, events: texts, next }).into_response())
     };
     found.await.unwrap_or_else(Refusal::into_response)
 }

@@ -62,10 +62,10 @@ struct Finding<'a> {
 }
 
 /// See the module.
-pub(super) fn compare(kind: Kind, mut known: Known, held: Vec<Held>, mode: Mode) -> Difference {
+pub(super) fn compare(kind: Kind, mut known: Known, held: &[Held], mode: Mode) -> Difference {
     let mut found = Difference::default();
     let mut untold = 0;
-    for object in &held {
+    for object in held {
         let Ok(value) = serde_json::from_str::<Value>(&object.full) else { continue };
         let new = recorded(kind, &value);
         let finding = Finding { key: &object.key, uid: &object.uid, version: object.version };
