@@ -31,7 +31,7 @@ pub(crate) enum Act {
     Break(u8, u8, u8),
     /// A watch lists anew: replica, cluster, kind.
     Relist(u8, u8, u8),
-    /// A watch delivers again what it delivered, so many versions back: replica, cluster, kind.
+    /// A watch begins anew so many versions back, and delivers again: replica, cluster, kind.
     Replay(u8, u8, u8, u8),
     /// Tombstones are forgotten but for so many: replica, cluster, kind.
     Forget(u8, u8, u8, u8),
@@ -75,6 +75,7 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
     let few = || prop_oneof![4 => Just(0_u8), 1 => Just(1_u8)];
     let name = || 0_u8..6;
     let client = || prop_oneof![3 => Just(0_u8), 1 => Just(1_u8)];
+    let replica = || prop_oneof![3 => Just(0_u8), 2 => Just(1_u8)];
     let truth = prop_oneof![
         10 => (few(), few(), name(), any::<bool>(), prop::bool::weighted(0.04)).prop_map(|(a, b, c, d, e)| Act::Put(a, b, c, d, e)),
         5 => (few(), few(), name()).prop_map(|(a, b, c)| Act::Delete(a, b, c)),
@@ -93,13 +94,13 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
         2 => (few(), few()).prop_map(|(a, b)| Act::Fabric(a, b)),
         4 => (few(), few(), few()).prop_map(|(a, b, c)| Act::Break(a, b, c)),
         3 => (few(), few(), few()).prop_map(|(a, b, c)| Act::Relist(a, b, c)),
-        2 => (few(), few(), few(), 1_u8..8).prop_map(|(a, b, c, d)| Act::Replay(a, b, c, d)),
+        3 => (replica(), few(), few(), 1_u8..8).prop_map(|(a, b, c, d)| Act::Replay(a, b, c, d)),
         1 => (few(), few(), flood).prop_map(|(a, b, c)| Act::Flood(a, b, c)),
     ];
     let link = prop_oneof![
         3 => client().prop_map(Act::Cut),
         1 => client().prop_map(Act::HalfOpen),
-        2 => client().prop_map(Act::Route),
+        3 => client().prop_map(Act::Route),
         1 => client().prop_map(Act::Page),
         4 => (client(), 0_u8..32).prop_map(|(a, b)| Act::Want(a, b)),
         2 => (client(), 0_u8..32).prop_map(|(a, b)| Act::Leave(a, b)),
@@ -110,7 +111,7 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
     let swallow = if lossy { 2 } else { 0 };
     prop_oneof![
         18 => truth,
-        10 => (few(), few(), few(), 0_u8..6).prop_map(|(a, b, c, d)| Act::Watch(a, b, c, d)),
+        10 => (replica(), few(), few(), 0_u8..6).prop_map(|(a, b, c, d)| Act::Watch(a, b, c, d)),
         10 => (client(), 0_u8..4, 0_u8..6, 0_u8..6).prop_map(|(a, b, c, d)| Act::Flow(a, b, c, d)),
         2 => client().prop_map(Act::Settle),
         2 => client().prop_map(Act::Ping),

@@ -193,15 +193,18 @@ fn what_once_broke_a_promise_does_not_any_more() {
 #[test]
 fn more_than_fits_into_one_frame_or_one_mailbox_is_told_whole_or_as_a_gap() {
     let schedule = [
-        Settle(0),
         Watch(0, 0, 0, 0),
-        Crowd(0, 0, 600),
-        Flood(0, 0, 1_300),
-        Watch(0, 0, 0, 200),
         Settle(0),
+        Crowd(0, 0, 600),
+        Watch(0, 0, 0, 255),
         Watch(0, 0, 0, 255),
         Flow(0, 0, 2, 1),
         Cut(0),
+        Settle(0),
+        Flood(0, 0, 1_300),
+        Watch(0, 0, 0, 255),
+        Flow(0, 0, 2, 1),
+        Route(0),
         Flow(0, 1, 2, 2),
         Crowd(0, 0, 600),
         Relist(0, 0, 0),
@@ -212,7 +215,7 @@ fn more_than_fits_into_one_frame_or_one_mailbox_is_told_whole_or_as_a_gap() {
         Settle(0),
     ];
     if let Err(broken) = run(&schedule, Mode::default()) {
-        panic!("{broken:?}");
+        panic!("{}", tell(&Found { seed: 0, schedule: schedule.into(), broken }, 1));
     }
 }
 

@@ -18,6 +18,9 @@ use super::{
     world::World,
 };
 
+/// Rounds of eight frames each way after which two are believed to talk forever: a flood of events is shorter.
+const MOST_ROUNDS: usize = 2_000;
+
 impl World {
     pub(super) fn time_out(&mut self) -> Result<(), Broken> {
         for client in 0..self.clients.len() {
@@ -111,8 +114,8 @@ impl World {
             match conn.down.pop_front() {
                 Some(said) => {
                     let line = conn.line;
-                    self.late(at)?;
                     self.deliver(at, line, said)?;
+                    self.late(at)?;
                 }
                 None if conn.closes => return self.cut(at),
                 None => return Ok(()),
@@ -161,7 +164,7 @@ impl World {
 
     /// Everything that is said arrives, until nothing more is said.
     pub(crate) fn settle(&mut self, at: usize) -> Result<(), Broken> {
-        for _ in 0..200 {
+        for _ in 0..MOST_ROUNDS {
             self.flow(at, 8, 8, 8)?;
             let quiet = |conn: &Conn| {
                 conn.is_idle() || (conn.session.is_none() && conn.down.is_empty() && !conn.closes)

@@ -203,18 +203,13 @@ impl Replica {
         self.watch(at, of, cluster, 0);
     }
 
-    /// The watch of a kind delivers again what it delivered before: its last changes, this far back.
+    /// The watch of a kind begins anew this far back: what it delivered since comes again.
     pub(crate) fn replay(&mut self, at: usize, of: usize, cluster: &Cluster, back: u64) {
-        let Some(room) = &self.rooms[at] else { return };
-        let Watch::At { seen, .. } = room.watches[of] else { return };
-        let from = seen.saturating_sub(back).max(cluster.compacted);
-        let again = cluster.timeline().happenings.iter().filter(|happening| {
-            happening.kind == KINDS[of] && happening.version > from && happening.version <= seen
-        });
-        for happening in again {
-            self.deliver(at, happening);
+        let Some(room) = &mut self.rooms[at] else { return };
+        if let Watch::At { seen, broken } = room.watches[of] {
+            let seen = seen.saturating_sub(back).max(cluster.compacted).min(seen);
+            room.watches[of] = Watch::At { seen, broken };
         }
-        self.poll(at);
     }
 
     fn deliver(&mut self, at: usize, happening: &Happening) {
