@@ -70,10 +70,10 @@ impl Crew {
         self.members.iter().for_each(|member| member.client.record(recording));
     }
 
-    /// Milliseconds from write to arrival of what was written within a time.
+    /// Milliseconds from write to arrival by WebSocket of what was written within a time; polls wait by design.
     pub(crate) fn latencies(&self, load: &Load, from: Instant, until: Instant) -> Vec<f64> {
         let mut all = Vec::new();
-        for member in &self.members {
+        for member in self.by_socket().into_iter().filter_map(|at| self.members.get(at)) {
             let arrivals = member.client.look(|_, seen| seen.arrivals.clone());
             let written = arrivals.into_iter().filter_map(|(version, came)| {
                 let at = load.at(version).filter(|at| (from..until).contains(at))?;

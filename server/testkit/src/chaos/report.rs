@@ -167,7 +167,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "\nlatency outside of faults, write to client: p50 {:.2} ms, p99 {:.2} ms ({} arrivals)",
+            "\nlatency outside of faults, write to client, by WebSocket: p50 {:.2} ms, p99 {:.2} ms ({} arrivals)",
             percentile(&self.latencies, 0.5),
             percentile(&self.latencies, 0.99),
             self.latencies.len()
