@@ -14,7 +14,6 @@ use domain::{
     wire::Want,
 };
 use leptos::{prelude::*, task::spawn_local};
-use serde::Deserialize;
 
 use crate::live::Live;
 
@@ -257,14 +256,6 @@ impl Feeds {
     }
 }
 
-/// Events after a position, oldest first, as the server tells them over HTTP.
-#[derive(Deserialize)]
-struct Told {
-    events: Vec<Event>,
-    /// Where to go on, if there are more.
-    next: Option<String>,
-}
-
 /// Asks for the newest events of a gap, as many as are held. What the server does not have stays missing.
 async fn fill(held: RwSignal<BTreeMap<FabricId, Feed>>, fabric: FabricId, first: u64, last: u64) {
     let most = u64::try_from(MOST_HELD).unwrap_or(u64::MAX);
@@ -272,21 +263,26 @@ async fn fill(held: RwSignal<BTreeMap<FabricId, Feed>>, fabric: FabricId, first:
     for _ in 0..MOST_REQUESTS {
         let query = [("since", since.to_string()), ("limit", MOST_HELD.to_string())];
         let text = Live::get(&format!("/api/v1/fabrics/{fabric}/events"), &query).await;
-        let Some(told) = text.and_then(|text| told(&text)) else { return };
-        let told_nothing = told.events.is_empty();
+        let Some((events, next)) = text.and_then(|text| told(&text)) else { return };
         held.try_update(|feeds| {
             let feed = feeds.entry(fabric.clone()).or_default();
-            told.events.into_iter().for_each(|event| feed.push(Arc::new(event)));
+            for event in events {
+                feed.push(Arc::new(event));
+            }
         });
-        match told.next.and_then(|next| next.parse().ok()) {
-            Some(next) if !told_nothing && (since..last).contains(&next) => since = next,
+        match next {
+            Some(next) if since < next && next < last => since = next,
             _ => return,
         }
     }
 }
 
-fn told(text: &str) -> Option<Told> {
-    domain::lean::read_text(text).ok()
+/// Events after a position, oldest first, and where to go on if there are more, as the server tells over HTTP.
+fn told(text: &str) -> Option<(Vec<Event>, Option<u64>)> {
+    let answer = domain::lean::parse(text).ok()?;
+    let events = answer.get("events")?.as_array()?;
+    let next = answer.get("next").and_then(|next| next.as_str()?.parse().ok());
+    Some((events.iter().filter_map(|event| domain::lean::read(event).ok()).collect(), next))
 }
 
 /// Whether a feed holds all of a part already.
@@ -404,7 +400,7 @@ mod tests {
         let all: Vec<_> =
             (4..=7).map(|id| event(id, EventType::Updated, "VPC/default/a", 1)).collect();
         let text = serde_json::json!({ "events": all.iter().map(|event| &**event).collect::<Vec<_>>(), "next": null });
-        for event in super::told(&text.to_string()).unwrap().events {
+        for event in super::told(&text.to_string()).unwrap().0 {
             feed.push(Arc::new(event));
         }
         assert_eq!(feed.missing().unwrap(), "1 event is not here (8)");

@@ -5,10 +5,7 @@
 //! Invariant: what waits is bounded by the number of keys, not by the rate: a newer delta replaces an
 //! older one of its key; [`Store`] sets no signal itself, it hands out [`News`] to be told after the lock.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     topic::{Selection, Topic as TopicName},
@@ -75,7 +72,7 @@ pub(super) struct Store {
     // Boxed maps and lists of listeners: each further kind of map is kilobytes of code in the browser.
     followers: BTreeMap<String, Box<Followers>>,
     asked: BTreeMap<String, Box<Want>>,
-    orders: VecDeque<Order>,
+    orders: Vec<Order>,
     batch: Batch,
     slowest: Slowest,
     cells: BTreeMap<String, Box<Cell>>,
@@ -92,7 +89,7 @@ impl Default for Store {
             next_id: 0,
             followers: BTreeMap::new(),
             asked: BTreeMap::new(),
-            orders: VecDeque::new(),
+            orders: Vec::new(),
             batch: Batch::default(),
             slowest: Slowest::default(),
             cells: BTreeMap::new(),
@@ -119,10 +116,10 @@ impl Store {
 
     fn gather(&mut self, output: Output) {
         match output {
-            Output::Dial(line, how) => self.orders.push_back(Order::Dial(line, how)),
-            Output::HangUp(line) => self.orders.push_back(Order::HangUp(line)),
-            Output::Send(line, frame) => self.orders.push_back(Order::Send(line, frame)),
-            Output::AskSession => self.orders.push_back(Order::AskSession),
+            Output::Dial(line, how) => self.orders.push(Order::Dial(line, how)),
+            Output::HangUp(line) => self.orders.push(Order::HangUp(line)),
+            Output::Send(line, frame) => self.orders.push(Order::Send(line, frame)),
+            Output::AskSession => self.orders.push(Order::AskSession),
             Output::Stamped(stamps) => {
                 if self.batch.stamps.len() < MOST_SEEN {
                     self.batch.stamps.push(stamps);
@@ -145,7 +142,7 @@ impl Store {
     }
 
     /// Takes what the driver has to do.
-    pub(super) fn orders(&mut self) -> VecDeque<Order> {
+    pub(super) fn orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.orders)
     }
 

@@ -182,16 +182,21 @@ impl TableModel {
         }
         self.sort_anew();
         let after: BTreeSet<ObjectKey> = self.order.iter().map(|line| line.key.clone()).collect();
-        let (entered, left) = (after.difference(&before), before.difference(&after));
+        let entered: Vec<_> = after.iter().filter(|key| !before.contains(*key)).collect();
+        let left: Vec<_> = before.iter().filter(|key| !after.contains(*key)).collect();
         if let Some(held) = &mut self.held {
-            entered.clone().for_each(|key| held.note(key, Step::Entered));
-            left.clone().for_each(|key| held.note(key, Step::Left));
+            for key in &entered {
+                held.note(key, Step::Entered);
+            }
+            for key in &left {
+                held.note(key, Step::Left);
+            }
         }
         // Which of the others moved is not worth a count: all that stay may have.
         TableChange {
-            moved: after.intersection(&before).count(),
-            entered: entered.count(),
-            left: left.count(),
+            moved: after.len() - entered.len(),
+            entered: entered.len(),
+            left: left.len(),
             changed: count,
         }
     }
