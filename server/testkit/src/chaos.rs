@@ -152,6 +152,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     raged.with_context(|| format!("the storm; the server said: {}", lab.ground.last_words()))?;
     lab.say("the storm is over; waiting for the truth");
     failures.extend(lab.settle("after the storm").await);
+    // While nothing changed, a watch that still waits for its next try could not be told from one that works.
+    tokio::time::sleep(lab.plan.settled).await;
     lab.calm(&mut report).await;
     failures.extend(planted::lose(&mut lab).await);
     lab.load.stop().await;
