@@ -25,11 +25,11 @@ pub fn StaleBanner() -> impl IntoView {
     let text = move || text(status.get().as_ref(), now.get().unwrap_or_default());
     view! {
         <Show when=move || stale.get()>
-            <div class="banner" data-severity="warning" data-stale="">
+            <section class="banner" aria-label="Out of date" data-severity="warning" data-stale="">
                 <span aria-hidden="true">"◷"</span>
                 <span>{text}</span>
                 <button type="button" on:click=move |_| live.retry_now()>"Retry now"</button>
-            </div>
+            </section>
         </Show>
     }
 }

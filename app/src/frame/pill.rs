@@ -174,7 +174,8 @@ pub fn PillPopover() -> impl IntoView {
             <h2>"Connection"</h2>
             {move || reason().map(|reason| view! { <p class="reason">{reason}</p> })}
             <Show when=move || may_retry.get()>
-                <p><button type="button" on:click=move |_| live.retry_now()>"Retry now"</button></p>
+                // Closing gives the focus back to the pill; the button itself goes once it is of no use.
+                <p><button type="button" popovertarget="connection" popovertargetaction="hide" on:click=move |_| live.retry_now()>"Retry now"</button></p>
             </Show>
             <Facts facts/>
             <h3>"Fabrics"</h3>
