@@ -15,28 +15,47 @@ test.use({
   launchOptions: { ...config.use?.launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] },
 });
 
-for (const [what, caching, event] of [
+const ROW = 'tr[data-key="default/leaf-03"]';
+/** What just began in a page keeps the browser from keeping it: so often is it tried. */
+const TRIES = 5;
+
+test('a page that the browser kept in its memory is live and right within 3 s of going back', async ({ browser, gate, cluster, hnp }) => {
+  void hnp;
   // Pages say `no-store`, with which this browser keeps none that has a WebSocket; others may.
-  ['restored from the browser\'s memory', 'no-cache', 'restored'],
-  ['loaded anew', undefined, 'pageshow'],
-] as const) {
-  test(`a page that was left and ${what} is live and right within 3 s of going back`, async ({ browser, gate, cluster, hnp }) => {
-    void hnp;
-    if (caching !== undefined) gate.cachePages(caching);
-    const tab = await Tab.open(browser);
-    await tab.goto(`${gate.url}${LIST}`);
+  gate.cachePages('no-cache');
+  const tab = await Tab.open(browser);
+  await tab.goto(`${gate.url}${LIST}`);
+  for (let tries = 1; ; tries += 1) {
     await tab.live();
+    const text = `left for the ${tries}. time`;
+    await until('the page has settled', 30_000, async () => await tab.evaluate<number>('performance.now()') > 2_000);
     await tab.goto('about:blank');
-    await until('the page is left', 30_000, () => tab.evaluate<boolean>(`location.href === 'about:blank'`));
-    await cluster.patch(SWITCH, 'leaf-03', { spec: { description: `left and ${event}` } });
+    await cluster.patch(SWITCH, 'leaf-03', { spec: { description: text } });
     await tab.back();
-    await until('the page is back', 30_000, () => tab.evaluate<boolean>(`location.pathname === '${LIST}'`));
-    const events = await tab.evaluate<string[]>('hnpNotes.events.map(({ name }) => name)');
-    await tab.look(`tr[data-key="default/leaf-03"]`, `left and ${event}`);
-    const { took, story } = await tab.returned(event === 'restored' ? event : 0);
-    console.log(`left and back, ${what} (${events.join(', ')}): live and right after ${took} ms (${story})`);
+    const wasRestored = await tab.evaluate<boolean>(`hnpNotes.events.some(({ name }) => name === 'restored')`);
+    if (!wasRestored && tries < TRIES) continue;
+    await tab.look(ROW, text);
+    const { took, story } = await tab.returned('restored');
+    console.log(`left and restored from memory: live and right after ${took} ms (${story})`);
     expect(took).toBeLessThan(BACK_WITHIN_MS);
     expect(await tab.fact('Lost')).toBe('0');
-    await tab.close();
-  });
-}
+    break;
+  }
+  await tab.close();
+});
+
+test('a page that was left is live and right within 3 s of going back, loaded anew', async ({ browser, gate, cluster, hnp }) => {
+  void hnp;
+  const tab = await Tab.open(browser);
+  await tab.goto(`${gate.url}${LIST}`);
+  await tab.live();
+  await tab.goto('about:blank');
+  await cluster.patch(SWITCH, 'leaf-03', { spec: { description: 'left' } });
+  await tab.back();
+  await tab.look(ROW, 'left');
+  const { took, story } = await tab.returned(0);
+  console.log(`left and loaded anew: live and right after ${took} ms (${story})`);
+  expect(took).toBeLessThan(BACK_WITHIN_MS);
+  expect(await tab.fact('Lost')).toBe('0');
+  await tab.close();
+});

@@ -6,6 +6,8 @@ import { until } from './until.ts';
 
 const ANSWER_WITHIN_MS = 30_000;
 const PATIENCE_MS = 60_000;
+/** What a page calls when it is shown. */
+const SHOWN = 'hnpShown';
 
 /** What each page of such a tab keeps about itself; times are its own `performance.now()`, which no clock moves. */
 interface Notes {
@@ -35,6 +37,8 @@ export interface Return {
 export class Tab {
   /** Why the browser did not restore a page from its memory, in its own words. */
   readonly notRestored: string[] = [];
+  /** Pages that were shown so far, the restored ones included. */
+  private shown = 0;
   private last = 0;
   private readonly waiting = new Map<number, (answer: { result?: unknown; error?: { message: string } }) => void>();
 
@@ -48,6 +52,7 @@ export class Tab {
       if (sessionId !== this.session) return;
       const answer = JSON.parse(message) as { id?: number; result?: unknown; error?: { message: string }; method?: string; params?: { notRestoredExplanations?: { reason: string }[] } };
       if (answer.id !== undefined) this.waiting.get(answer.id)?.(answer);
+      if (answer.method === 'Runtime.bindingCalled') this.shown += 1;
       if (answer.method === 'Page.backForwardCacheNotUsed') this.notRestored.push(...(answer.params?.notRestoredExplanations ?? []).map(({ reason }) => reason));
     });
   }
@@ -60,7 +65,9 @@ export class Tab {
     const { sessionId } = await cdp.send('Target.attachToTarget', { targetId, flatten: false });
     const tab = new Tab(cdp, browserContextId, targetId, sessionId);
     await tab.send('Page.enable');
-    await tab.send('Page.addScriptToEvaluateOnNewDocument', { source: `(${takeNotes.toString()})();` });
+    await tab.send('Runtime.enable');
+    await tab.send('Runtime.addBinding', { name: SHOWN });
+    await tab.send('Page.addScriptToEvaluateOnNewDocument', { source: `(${takeNotes.toString()})('${SHOWN}');` });
     return tab;
   }
 
@@ -83,7 +90,14 @@ export class Tab {
   }
 
   async goto(url: string): Promise<void> {
-    await this.send('Page.navigate', { url });
+    await this.navigates(() => this.send('Page.navigate', { url }));
+  }
+
+  /** Waits for the page that an act leads to. Nothing is asked of a page meanwhile: one that rests in the browser's memory would be thrown away. */
+  private async navigates(act: () => Promise<unknown>): Promise<void> {
+    const before = this.shown;
+    await act();
+    await until('the next page is shown', PATIENCE_MS, () => this.shown > before);
   }
 
   /** Goes back to the page before this one, as the browser's button does. */
@@ -91,7 +105,7 @@ export class Tab {
     const { currentIndex, entries } = await this.send<{ currentIndex: number; entries: { id: number }[] }>('Page.getNavigationHistory');
     const before = entries[currentIndex - 1];
     if (before === undefined) throw new Error('there is no page before this one');
-    await this.send('Page.navigateToHistoryEntry', { entryId: before.id });
+    await this.navigates(() => this.send('Page.navigateToHistoryEntry', { entryId: before.id }));
   }
 
   /** Waits until the page is live. */
@@ -170,7 +184,7 @@ export class Tab {
 }
 
 /** Runs in the page. */
-function takeNotes(): void {
+function takeNotes(shown: string): void {
   const real = Date.now.bind(Date);
   let moved = 0;
   let wanted: readonly [string, string] | undefined;
@@ -204,6 +218,7 @@ function takeNotes(): void {
     addEventListener(name, (event) => {
       const how = name === 'visibilitychange' ? document.visibilityState : name === 'pageshow' && (event as PageTransitionEvent).persisted ? 'restored' : name;
       notes.events.push({ name: how, at: performance.now() });
+      if (name === 'pageshow') (window as unknown as Record<string, (word: string) => void>)[shown]?.('');
     }, true);
   }
 }
