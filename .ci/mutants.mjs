@@ -20,11 +20,17 @@ const COPIED = ['.cargo', 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'ap
 
 const DOMAIN = 'app/domain/src';
 const HUB = 'server/engine/src/hub';
-/** name, what goes wrong, file, snippet, what stands there instead; ON is true while the bug is planted. */
+/** name, what goes wrong, file, snippet, what stands there instead (ON is true while the bug is planted), and the
+ *  same of a second place, where two of them guard. */
 const MUTANTS = [
   ['stale-in-the-log', 'an older version replaces a newer one in the hub', `${DOMAIN}/log.rs`,
     'if known.max(buried).is_some_and(|newest| version <= newest) {',
-    'if !ON && known.max(buried).is_some_and(|newest| version <= newest) {'],
+    'if !ON && known.max(buried).is_some_and(|newest| version <= newest) {',
+    ['server/engine/src/keeper/kinds.rs', '&& version <= self.topic.read(domain::log::KeyLog::newest)',
+      '&& !ON && version <= self.topic.read(domain::log::KeyLog::newest)']],
+  ['replay', 'a watch that is behind brings back what was deleted', 'server/engine/src/keeper/kinds.rs',
+    'self.counter.is_none()\n            && self.is_listed()',
+    '!ON && self.counter.is_none()\n            && self.is_listed()'],
   ['stale-on-the-client', 'an older version replaces a newer one in the browser', `${DOMAIN}/wire/ledger.rs`,
     'if self.held.get(&k).is_none_or(|held| held.version < v) {',
     'if ON || self.held.get(&k).is_none_or(|held| held.version < v) {'],
@@ -97,7 +103,9 @@ function plant(mutants) {
     });
   }
   fs.appendFileSync(path.join(folder, DOMAIN, 'lib.rs'), SWITCH);
-  for (const [name, , file, snippet, instead] of mutants) {
+  const places = mutants.flatMap(([name, , file, snippet, instead, second]) =>
+    [[name, file, snippet, instead], ...(second ? [[name, ...second]] : [])]);
+  for (const [name, file, snippet, instead] of places) {
     const text = fs.readFileSync(path.join(folder, file), 'utf8');
     const times = text.split(snippet).length - 1;
     if (times !== 1) fail(`the bug ${name} cannot be planted`, `its snippet is ${times} times in ${file}, not once`, 'renew it in .ci/mutants.mjs');

@@ -234,6 +234,17 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Its key and version.
+    pub fn of(&self) -> (&str, u64) {
+        let (Self::Put { k, v, .. }
+        | Self::Patch { k, v, .. }
+        | Self::Del { k, v, .. }
+        | Self::Out { k, v }) = self;
+        (k, *v)
+    }
+}
+
 /// How a topic was resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

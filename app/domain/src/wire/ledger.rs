@@ -49,6 +49,8 @@ pub struct Ledger {
     staging_at: Option<Cursor>,
     /// Whether the list of live keys came since the connection began.
     keys_seen: bool,
+    /// Keys that were asked for whole.
+    needed: Vec<String>,
     /// Number of the wish that this was read under; none: of whichever comes first.
     wish: Option<u32>,
     /// Whether the link was cut since it was complete, and is back.
@@ -72,6 +74,7 @@ impl Ledger {
             staging: BTreeMap::new(),
             staging_at: None,
             keys_seen: false,
+            needed: Vec::new(),
             wish: None,
             resuming: false,
             resumes: 0,
@@ -149,8 +152,8 @@ impl Ledger {
         if self.staging_at.take().is_some_and(|staged_at| staged_at != at) {
             staged.clear();
         }
-        self.move_to(at);
-        if recovered != Recovered::None {
+        // A process that hears later than the one before tells us what we have left behind.
+        if !self.move_to(at) || recovered != Recovered::None {
             return Vec::new();
         }
         let ghosts: Vec<String> =
@@ -170,7 +173,13 @@ impl Ledger {
     pub fn changes(&mut self, at: Cursor, ops: Vec<Op>) -> (Vec<Delta>, Vec<String>) {
         let mut deltas = Vec::new();
         let mut needs = Vec::new();
+        let reached = self.at.as_ref().filter(|known| known.0 == at.0).map_or(0, |known| known.1);
         for op in ops {
+            // What our place covers is in what we hold, or was and is gone: a late process may tell it again.
+            let (key, version) = op.of();
+            if version <= reached && !self.needed.iter().any(|needed| needed == key) {
+                continue;
+            }
             match op {
                 Op::Put { k, uid, v, o, .. } => {
                     if self.held.get(&k).is_none_or(|held| held.version < v) {
@@ -198,6 +207,7 @@ impl Ledger {
             }
         }
         self.move_to(at);
+        self.needed.extend_from_slice(&needs);
         (deltas, needs)
     }
 
@@ -237,13 +247,16 @@ impl Ledger {
     pub fn reconnecting(&mut self) {
         self.staging.clear();
         self.keys_seen = false;
+        self.needed.clear();
     }
 
-    fn move_to(&mut self, at: Cursor) {
+    /// Moves the place, but never back; false if that was asked.
+    fn move_to(&mut self, at: Cursor) -> bool {
         let backwards = self.at.as_ref().is_some_and(|known| known.0 == at.0 && known.1 > at.1);
         if !backwards {
             self.at = Some(at);
         }
+        !backwards
     }
 
     fn drop_key(&mut self, key: String) -> Option<Delta> {
@@ -315,6 +328,16 @@ mod tests {
             [""; 0],
             "an old patch is not needed"
         );
+    }
+
+    #[test]
+    fn a_process_that_hears_late_brings_nothing_back() {
+        let mut ledger = synced();
+        ledger.changes(at(9), vec![Op::Del { k: "a".into(), uid: None, v: 9 }]);
+        assert_eq!(ledger.changes(at(5), vec![put("a", 5, json!(5))]).0, []);
+        ledger.snapshot(Some(at(6)), vec![item("a", 5, json!(5)), item("b", 2, json!(2))], 2);
+        assert_eq!(ledger.synced(at(6), Recovered::None), []);
+        assert_eq!((ledger.held().len(), ledger.at()), (1, Some(&at(9))));
     }
 
     #[test]

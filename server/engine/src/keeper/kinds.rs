@@ -119,6 +119,14 @@ impl KindBook {
         })
     }
 
+    /// Whether everything up to a version is reflected already: a watch that tells it again is behind, and what
+    /// it tells may be gone since, unknown to us.
+    fn is_past(&self, version: u64) -> bool {
+        self.counter.is_none()
+            && self.is_listed()
+            && version <= self.topic.read(domain::log::KeyLog::newest)
+    }
+
     /// Whether the topic holds exactly this already.
     fn holds(&self, key: &str, full: &str) -> bool {
         self.topic.read(|log| log.get(key).is_some_and(|entry| &*entry.value.full == full))
@@ -198,6 +206,9 @@ impl Keeper {
             return;
         }
         let version = book.number(&raw);
+        if found == Found::Live && book.is_past(version) {
+            return;
+        }
         if row.unreadable.is_some() {
             book.broken.insert(key.clone())
         } else {
@@ -258,6 +269,9 @@ impl Keeper {
     ) {
         let Some(book) = self.kinds.get_mut(&kind) else { return };
         let version = book.number(raw);
+        if found == Found::Live && book.is_past(version) {
+            return;
+        }
         book.broken.remove(key);
         let Some(before) = book.topic.remove(&key.to_string(), version) else { return };
         Metrics::add(&self.hub.metrics.changes, 1);

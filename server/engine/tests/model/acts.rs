@@ -121,7 +121,59 @@ pub(crate) fn act(lossy: bool) -> impl Strategy<Value = Act> {
     ]
 }
 
+/// What takes several acts in a row to come about, and would be rare by chance.
+fn motif() -> impl Strategy<Value = Vec<Act>> {
+    let few = || prop_oneof![4 => Just(0_u8), 1 => Just(1_u8)];
+    let (replica, client, name) = (|| 0_u8..2, few, || 0_u8..6);
+    prop_oneof![
+        // A client comes to a process that hears later than the one it came from.
+        (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
+            let put = Act::Put(c, 0, name, true, false);
+            vec![
+                Act::Settle(client),
+                put,
+                put,
+                Act::Watch(r, c, 0, 9),
+                Act::Watch(1 - r, c, 1, 9),
+                Act::Settle(client),
+                Act::Route(client),
+                Act::Settle(client),
+                Act::Watch(1 - r, c, 0, 1),
+                Act::Settle(client),
+            ]
+        }),
+        // A watch begins anew behind what it told, and somebody comes from nothing.
+        (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
+            let put = Act::Put(c, 0, name, true, false);
+            vec![
+                put,
+                put,
+                Act::Watch(r, c, 0, 9),
+                Act::Replay(r, c, 0, 2),
+                Act::Watch(r, c, 0, 1),
+                Act::Page(client),
+                Act::Settle(client),
+            ]
+        }),
+        // More than fits into one frame waits.
+        (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
+            let put = |at: u8| Act::Put(c, 0, (name + at) % 6, at % 2 == 0, at < 4);
+            let mut acts: Vec<Act> = (0..6).map(put).collect();
+            acts.extend([Act::Watch(r, c, 0, 9), Act::Flow(client, 0, 2, 2), Act::Cut(client)]);
+            acts
+        }),
+    ]
+}
+
 /// A schedule.
 pub(crate) fn schedule() -> impl Strategy<Value = Vec<Act>> {
-    any::<bool>().prop_flat_map(|lossy| prop::collection::vec(act(lossy), 1..70))
+    let part = |lossy: bool| {
+        prop_oneof![
+            40 => act(lossy).prop_map(|act| vec![act]),
+            1 => motif(),
+        ]
+    };
+    any::<bool>()
+        .prop_flat_map(move |lossy| prop::collection::vec(part(lossy), 1..70))
+        .prop_map(|parts| parts.concat())
 }

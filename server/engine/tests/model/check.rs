@@ -250,7 +250,8 @@ pub(crate) fn loss_was_noticed(client: &mut Client) -> Result<(), Broken> {
 }
 
 /// Whatever holds at any moment.
-pub(crate) fn present(world: &World) -> Result<(), Broken> {
+pub(crate) fn present(world: &mut World) -> Result<(), Broken> {
+    logs(world)?;
     for (at, client) in world.clients.iter().enumerate() {
         let lost = client.link.status(world.now).lost;
         Promise::Loss.holds(lost <= client.swallowed, || {
@@ -261,6 +262,33 @@ pub(crate) fn present(world: &World) -> Result<(), Broken> {
         let live = matches!(client.link.status(world.now).state, LinkState::Live { .. });
         if live && conn.is_idle() && conn.unnoticed == Unnoticed::Nothing {
             agrees(world, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a process holds of a key only becomes newer.
+fn logs(world: &mut World) -> Result<(), Broken> {
+    for replica in &world.replicas {
+        for (cluster, of) in
+            world.clusters.iter().flat_map(|c| (0..KINDS.len()).map(move |of| (c, of)))
+        {
+            let Some(keyed) = replica.topic(cluster, of) else { continue };
+            let name = format!("process {} {} {}", replica.process, cluster.fabric, KINDS[of]);
+            let (known, newest) = world.newest.entry(name.clone()).or_default();
+            keyed.read(|log| {
+                if **known != **log.epoch() {
+                    *known = log.epoch().to_string();
+                    newest.clear();
+                }
+                log.iter().try_for_each(|entry| {
+                    let before = newest.insert(entry.key.to_string(), entry.version);
+                    Promise::Order
+                        .holds(before.is_none_or(|before| before <= entry.version), || {
+                            format!("{name} {}: {} came after {before:?}", entry.key, entry.version)
+                        })
+                })
+            })?;
         }
     }
     Ok(())

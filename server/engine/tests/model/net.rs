@@ -143,7 +143,9 @@ impl World {
         let is_ping = matches!(frame, ServerFrame::Ping { .. });
         let is_bye = matches!(frame, ServerFrame::Bye { .. });
         let topic = check::topic_of(&frame).map(str::to_owned);
-        if let ServerFrame::Revoke { topic, .. } = &frame {
+        if let ServerFrame::Revoke { topic, .. } | ServerFrame::Err { topic: Some(topic), .. } =
+            &frame
+        {
             self.clients[at].audit.forget(topic);
         }
         self.input(at, Input::Frame(line, Box::new(frame)))?;

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the same schedule gives the same world; nothing is checked here, only kept ready for checks.
 
+use std::collections::BTreeMap;
+
 use domain::wire::link::Input;
 
 use super::{
@@ -31,6 +33,8 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     /// Which timeline of its cluster an epoch counts.
     pub(crate) eras: check::Eras,
+    /// Per process and topic: the epoch, and the newest version held of each key in it.
+    pub(crate) newest: BTreeMap<String, (String, BTreeMap<String, u64>)>,
     pub(crate) now: u64,
     pub(super) jitter: u64,
     processes: u32,
@@ -86,6 +90,7 @@ impl World {
             replicas: Vec::new(),
             clients: (0..CLIENTS).map(|_| Client::new(0)).collect(),
             eras: check::Eras::default(),
+            newest: BTreeMap::new(),
             now: 1_000_000,
             jitter: 0,
             processes: 0,
