@@ -149,7 +149,7 @@ test('a database that takes no more records is said to fail, while pages stay li
   hnp.limitFiles(1_024);
   await cluster.patch(SWITCH, CHANGED, { spec: { description: 'without space' } });
   await expect(object.locator('.yaml'), 'pages do not wait for records').toContainText('description: without space');
-  await expect(failing).toContainText(/History not recorded for .+: \w{4,}/, RECORDS);
+  await expect(failing).toContainText(/History not recorded (for|since) .+: \w{4,}/, RECORDS);
   await shot(overview, 'restart-records-failing');
 
   hnp.limitFiles(undefined);
