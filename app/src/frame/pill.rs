@@ -13,6 +13,7 @@ use domain::{
 use leptos::prelude::*;
 
 use crate::{
+    browser::close_popover,
     fabrics::{Fabrics, Known},
     feeds::{Feed, Feeds, time_ms},
     live::Live,
@@ -174,8 +175,7 @@ pub fn PillPopover() -> impl IntoView {
             <h2>"Connection"</h2>
             {move || reason().map(|reason| view! { <p class="reason">{reason}</p> })}
             <Show when=move || may_retry.get()>
-                // Closing gives the focus back to the pill; the button itself goes once it is of no use.
-                <p><button type="button" popovertarget="connection" popovertargetaction="hide" on:click=move |_| live.retry_now()>"Retry now"</button></p>
+                <p><button type="button" on:click=move |_| retry(live)>"Retry now"</button></p>
             </Show>
             <Facts facts/>
             <h3>"Fabrics"</h3>
@@ -184,6 +184,12 @@ pub fn PillPopover() -> impl IntoView {
             })}</Suspense>
         </div>
     }
+}
+
+/// Tries at once. Closing first gives the focus back to the pill: the button goes as soon as it is of no use.
+fn retry(live: Live) {
+    close_popover("connection");
+    live.retry_now();
 }
 
 /// Whether a person may try at once what is tried later.

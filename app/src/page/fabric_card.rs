@@ -111,7 +111,10 @@ fn Records(records: RecordState, now: Signal<i64>) -> impl IntoView {
         let n = records.unrecorded;
         view! { <p class="muted small">{format!("{n} observations of this run are not in the history")}</p> }
     });
-    let since = failing.then(|| view! { " for "<Age at=Signal::stored(records.since) now/> });
+    let begun = records.since;
+    // "for now" would be a promise.
+    let word = move || if now.get() - begun < 1_000 { " since " } else { " for " };
+    let since = failing.then(|| view! { {word}<Age at=Signal::stored(begun) now/> });
     view! {
         <div data-records=records.state.word()>
             <p class=if failing { "reason" } else { "muted small" }>
