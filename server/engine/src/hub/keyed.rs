@@ -42,6 +42,21 @@ pub struct Reader {
     pub sub: Sub,
     /// What it wants to see.
     pub filter: Filter,
+    /// Version up to which it may have been told of keys, by whomever.
+    knows: u64,
+}
+
+impl Reader {
+    /// A reader that was told nothing yet.
+    pub fn new(mailbox: Arc<Mailbox>, sub: Sub, filter: Filter) -> Self {
+        Self { mailbox, sub, filter, knows: 0 }
+    }
+
+    /// What a key does that comes into its sight: another process may have told it, and then its end is not
+    /// folded away with its beginning.
+    fn coming(&self, version: u64) -> Effect {
+        if version <= self.knows { Effect::Update } else { Effect::Create }
+    }
 }
 
 /// What a reader begins with.
@@ -136,14 +151,17 @@ impl KeyedTopic {
             return put;
         }
         let before = before.map(|entry| entry.value);
-        for Reader { mailbox, sub, filter } in inner.readers.values() {
+        for reader in inner.readers.values() {
+            let Reader { mailbox, sub, filter, .. } = reader;
             let was = before.as_ref().is_some_and(|before| filter.passes(key, before));
             let is = filter.passes(key, &payload);
             let delivery = || Delivery::Put { payload: Arc::clone(&payload), patchable: was };
             match (was, is) {
                 (false, false) => mailbox.skip(*sub, version),
                 (true, false) => mailbox.post(*sub, key, version, Effect::Delete, Delivery::Out),
-                (false, true) => mailbox.post(*sub, key, version, Effect::Create, delivery()),
+                (false, true) => {
+                    mailbox.post(*sub, key, version, reader.coming(version), delivery());
+                }
                 (true, true) => mailbox.post(*sub, key, version, Effect::Update, delivery()),
             }
         }
@@ -156,7 +174,7 @@ impl KeyedTopic {
         let before = Arc::clone(&inner.log.get(key)?.value);
         let Tombstone { key, .. } =
             inner.log.remove(key, version, Arc::clone(&before.uid), now_ms())?;
-        for Reader { mailbox, sub, filter } in inner.readers.values() {
+        for Reader { mailbox, sub, filter, .. } in inner.readers.values() {
             if filter.passes(&key, &before) {
                 mailbox.post(
                     *sub,
@@ -201,6 +219,7 @@ impl KeyedTopic {
     /// The topic was read whole; for the first time: from here on, empty means empty.
     pub fn set_listed(&self, version: u64) {
         let mut inner = self.inner();
+        let head = inner.log.head();
         inner.log.end_list();
         // What came and went while nobody watched was never known here; another process may have told it.
         inner.log.begin_at(version);
@@ -208,7 +227,10 @@ impl KeyedTopic {
             mailbox.hold(*sub, None);
         }
         if !std::mem::replace(&mut inner.listed, true) {
-            Self::reset_readers(&mut inner);
+            Self::reset_readers(&mut inner, 0);
+        } else if version > head {
+            // They know more than we did: what of that is gone, we cannot say one by one.
+            Self::reset_readers(&mut inner, head + 1);
         }
     }
 
@@ -217,13 +239,18 @@ impl KeyedTopic {
         let mut inner = self.inner();
         inner.log = KeyLog::new(epoch, head);
         inner.listed = false;
-        Self::reset_readers(&mut inner);
+        Self::reset_readers(&mut inner, 0);
     }
 
-    fn reset_readers(inner: &mut Inner) {
-        for Reader { mailbox, sub, .. } in std::mem::take(&mut inner.readers).into_values() {
-            mailbox.post_reset(sub);
-        }
+    /// Resets the readers that know at least this much.
+    fn reset_readers(inner: &mut Inner, knows: u64) {
+        inner.readers.retain(|_, reader| {
+            let stays = reader.knows < knows;
+            if !stays {
+                reader.mailbox.post_reset(reader.sub);
+            }
+            stays
+        });
     }
 
     /// Subscribes a reader and tells it what it missed, as of one moment. None while the topic was never
@@ -234,7 +261,7 @@ impl KeyedTopic {
     pub fn subscribe(
         &self,
         id: ReaderId,
-        reader: Reader,
+        mut reader: Reader,
         at: Option<(&str, u64)>,
         witnessed: u64,
     ) -> Option<Begin> {
@@ -243,6 +270,8 @@ impl KeyedTopic {
         reader.mailbox.open(reader.sub, head);
         reader.mailbox.hold(reader.sub, inner.log.is_in_list().then_some(head));
         let epoch = Arc::clone(inner.log.epoch());
+        let same = at.filter(|(known, _)| **known == *epoch);
+        reader.knows = same.map_or(0, |(_, version)| version);
         let ahead = at.filter(|(known, version)| {
             **known == *epoch && *version > inner.log.newest() && *version <= witnessed
         });

@@ -189,7 +189,7 @@ impl Session {
             }
             Cell::Keyed(keyed) => {
                 let filter = following.lens.filter.clone();
-                let reader = Reader { mailbox: Arc::clone(&self.mailbox), sub, filter };
+                let reader = Reader::new(Arc::clone(&self.mailbox), sub, filter);
                 let witnessed = at.map_or(0, |_| self.hub.witnessed(&following.topic));
                 let Some(begin) = keyed.subscribe(following.reader, reader, at, witnessed) else {
                     // Nobody knows yet; the topic resets us once it was listed.
