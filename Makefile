@@ -24,7 +24,7 @@ STEP    := .ci/step
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-test demo dev test lint lint-native lint-client fmt fmt-check licences floors advisories \
-        e2e-types unit doctest doc client size e2e e2e-server bench chaos release clean
+        e2e-types unit doctest doc client size e2e e2e-server bench chaos mutants release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ bench: setup-test client ## measure against the budgets (ARGS="fan --docs"), nev
 	@ulimit -n $$(ulimit -H -n) 2>/dev/null; HNP_SITE="$(SITE)" cargo bench $(LOCKED) $(NATIVE) --bench live -- $(ARGS)
 
 # Random faults on both sides of the release binary, and the truth at the end. --seed says which faults.
+# Not part of `make test`: it builds a copy. The model itself is a unit test and finds broken servers in every run.
+mutants: ## plant bugs in the live stream that its model must find (ARGS="stale-in-the-log")
+	@node .ci/mutants.mjs $(ARGS)
+
 chaos: ## minutes of faults, then: does everybody know the truth? (ARGS="--minutes 5 --seed 7")
 	@ulimit -n $$(ulimit -H -n) 2>/dev/null; cargo bench $(LOCKED) $(NATIVE) --bench chaos -- $(ARGS)
 
