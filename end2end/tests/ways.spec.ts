@@ -144,10 +144,10 @@ for (const [what, blocked, state, transport, cuts] of [
     await page.goto(OBJECT);
     await diary.reaches(state, transport);
     const place = diary.now;
-    gate.lifetime(LIFETIME_MS);
+    gate.lifetime(transport === 'poll' ? LIFETIME_MS / 2 : LIFETIME_MS);
     gate.cut(transport);
-    // A fabric in which little happens: polls are held back for long.
-    const load = Load.begin(cluster, transport === 'poll' ? 6_000 : 400);
+    // A fabric in which little happens, so that polls are held back for long.
+    const load = Load.begin(cluster, transport === 'poll' ? 10_000 : 400);
     await until(`${cuts} cuts`, 180_000, () => gate.cuts >= cuts);
     await load.stop(50);
     await expect(pill(page)).toHaveAttribute('data-live', state);
