@@ -127,18 +127,21 @@ fn motif() -> impl Strategy<Value = Vec<Act>> {
     let (replica, client, name) = (|| 0_u8..2, few, || 0_u8..6);
     prop_oneof![
         // A client comes to a process that hears later than the one it came from.
-        (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
-            let put = Act::Put(c, 0, name, true, false);
+        (0_u8..4, replica(), client(), name()).prop_map(|(which, r, client, name)| {
+            let put = Act::Put(0, 0, name, true, false);
             vec![
+                Act::Watch(r, 0, 0, 9),
+                Act::Watch(1 - r, 0, 0, 9),
+                Act::Want(client, which),
                 Act::Settle(client),
                 put,
                 put,
-                Act::Watch(r, c, 0, 9),
-                Act::Watch(1 - r, c, 1, 9),
+                Act::Watch(r, 0, 0, 9),
+                Act::Watch(1 - r, 0, 1, 9),
                 Act::Settle(client),
                 Act::Route(client),
                 Act::Settle(client),
-                Act::Watch(1 - r, c, 0, 1),
+                Act::Watch(1 - r, 0, 0, 1),
                 Act::Settle(client),
             ]
         }),

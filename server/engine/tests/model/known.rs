@@ -168,6 +168,46 @@ const ONCE_BROKEN: &[(&str, &[Act])] = &[
         ],
     ),
     (
+        "a watch that began anew further back raised the dead, whose tombstones nobody had",
+        &[
+            Churn(0, 0, 3),
+            Watch(0, 0, 0, 0),
+            Replay(0, 0, 0, 5),
+            Watch(0, 0, 0, 1),
+            Watch(0, 0, 0, 1),
+            Flow(0, 1, 0, 0),
+        ],
+    ),
+    (
+        "the older snapshot of a slower process was taken for news, and the newer place was kept",
+        &[
+            Watch(1, 0, 0, 0),
+            Watch(0, 0, 0, 0),
+            Put(0, 0, 0, false, false),
+            Relist(0, 0, 0),
+            Settle(0),
+            Route(0),
+            Settle(0),
+        ],
+    ),
+    (
+        "a delete was folded away with the beginning of its key, which another process had told",
+        &[
+            Watch(0, 0, 0, 0),
+            Route(0),
+            Page(0),
+            Put(0, 0, 5, false, false),
+            Watch(1, 0, 0, 0),
+            Settle(0),
+            Route(0),
+            Settle(0),
+            Delete(0, 0, 5),
+            Put(0, 0, 0, true, false),
+            Watch(0, 0, 0, 9),
+            Settle(0),
+        ],
+    ),
+    (
         "half a snapshot of a wish that was taken back was part of an empty one",
         &[
             Put(0, 0, 0, false, true),
