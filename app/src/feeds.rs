@@ -256,33 +256,42 @@ impl Feeds {
     }
 }
 
-/// Asks for the newest events of a gap, as many as are held. What the server does not have stays missing.
+/// Asks for the events of a gap: whether there are any, then the newest, as many as are held. Positions that the
+/// server passed over are none; what it no longer has stays missing.
 async fn fill(held: RwSignal<BTreeMap<FabricId, Feed>>, fabric: FabricId, first: u64, last: u64) {
     let most = u64::try_from(MOST_HELD).unwrap_or(u64::MAX);
-    let mut since = first.saturating_sub(1).max(last.saturating_sub(most));
+    let mut since = first.saturating_sub(1);
     for _ in 0..MOST_REQUESTS {
         let query = [("since", since.to_string()), ("limit", MOST_HELD.to_string())];
         let text = Live::get(&format!("/api/v1/fabrics/{fabric}/events"), &query).await;
-        let Some((events, next)) = text.and_then(|text| told(&text)) else { return };
+        let Some((events, next, from)) = text.and_then(|text| told(&text)) else { return };
         held.try_update(|feeds| {
             let feed = feeds.entry(fabric.clone()).or_default();
+            let begins = events.first().and_then(|event| event.id.parse::<u64>().ok());
+            if from <= since && begins.is_none_or(|begins| begins > last) {
+                (first..=last).for_each(|position| feed.missing.found(position));
+            }
             for event in events {
                 feed.push(Arc::new(event));
             }
         });
         match next {
-            Some(next) if since < next && next < last => since = next,
+            Some(next) if since < next && next < last => {
+                since = next.max(last.saturating_sub(most));
+            }
             _ => return,
         }
     }
 }
 
-/// Events after a position, oldest first, and where to go on if there are more, as the server tells over HTTP.
-fn told(text: &str) -> Option<(Vec<Event>, Option<u64>)> {
+/// Events after a position, oldest first, where to go on if there are more, and the position after which the
+/// server has all that there ever was, as it tells over HTTP.
+fn told(text: &str) -> Option<(Vec<Event>, Option<u64>, u64)> {
     let answer = domain::lean::parse(text).ok()?;
     let events = answer.get("events")?.as_array()?;
-    let next = answer.get("next").and_then(|next| next.as_str()?.parse().ok());
-    Some((events.iter().filter_map(|event| domain::lean::read(event).ok()).collect(), next))
+    let number = |name| answer.get(name).and_then(|value| value.as_str()?.parse().ok());
+    let events = events.iter().filter_map(|event| domain::lean::read(event).ok()).collect();
+    Some((events, number("next"), number("from").unwrap_or(u64::MAX)))
 }
 
 /// Whether a feed holds all of a part already.

@@ -36,6 +36,8 @@ struct Told {
     /// Identity of the feed, to which positions belong.
     feed: Option<String>,
     recorded: bool,
+    /// Position after which nothing is missing here but what never was; none: nothing is kept.
+    from: Option<String>,
     events: Vec<Box<RawValue>>,
     next: Option<String>,
 }
@@ -58,9 +60,15 @@ pub async fn events(
             newest_first: !asked.contains_key("since"),
             limit: limit(&asked)?,
         };
-        let events = match &front.records {
-            Some(records) => records.events(&fabric, &query).await?,
-            None => Vec::new(),
+        let (events, from) = match &front.records {
+            Some(records) => {
+                let oldest = EventQuery { limit: 1, ..EventQuery::default() };
+                let oldest = records.events(&fabric, &oldest).await?;
+                let kept = oldest.first().map(|oldest| oldest.position.saturating_sub(1));
+                let from = kept.map(|kept| kept.max(query.after.unwrap_or_default()));
+                (records.events(&fabric, &query).await?, from.map(|from| from.to_string()))
+            }
+            None => (Vec::new(), None),
         };
         let full = events.len() == query.limit;
         let next = events.last().filter(|_| full).map(|event| event.position.to_string());
@@ -69,7 +77,7 @@ pub async fn events(
         let texts = texts.map_err(|error| Refusal::damaged(&error))?;
         let recorded = front.records.is_some();
         let feed = front.hub.feed(&fabric).map(|feed| feed.newest(0).0.0);
-        Ok::<_, Refusal>(Json(Told { feed, recorded, events: texts, next }).into_response())
+        Ok::<_, Refusal>(Json(Told { feed, recorded, from, events: texts, next }).into_response())
     };
     found.await.unwrap_or_else(Refusal::into_response)
 }

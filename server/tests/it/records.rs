@@ -55,9 +55,11 @@ async fn events_are_read_from_a_place_on_and_by_type() {
             .iter()
             .all(|event| event["specversion"] == "1.0" && event["source"] == "/fabrics/test")
     );
+    assert_eq!(all["from"], "0", "nothing before the first was let go");
     let place = ids[ids.len() - 2];
     let rest = read(&house, &format!("events?since={place}")).await;
     assert_eq!(rest["events"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["from"], place.to_string());
     let page = read(&house, "events?type=hnp.resource.updated&limit=1").await;
     assert_eq!(page["events"][0]["data"]["changes"][0]["to"], "two", "the newest first");
     let next = page["next"].as_str().unwrap();

@@ -160,7 +160,7 @@ fn motif() -> impl Strategy<Value = Vec<Act>> {
         }),
         // More than fits into one frame waits.
         (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
-            let put = |at: u8| Act::Put(c, 0, (name + at) % 6, at % 2 == 0, at < 4);
+            let put = |at: u8| Act::Put(c, 0, (name + at) % 6, at.is_multiple_of(2), at < 4);
             let mut acts: Vec<Act> = (0..6).map(put).collect();
             acts.extend([Act::Watch(r, c, 0, 9), Act::Flow(client, 0, 2, 2), Act::Cut(client)]);
             acts

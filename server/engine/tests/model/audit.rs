@@ -93,13 +93,12 @@ impl Audit {
 
     /// A client stands somewhere in a topic.
     pub(crate) fn stands(&mut self, topic: &str, at: Option<&Cursor>) -> Result<(), Broken> {
-        let before = match at {
-            Some(at) => self.places.insert(topic.to_owned(), at.clone()),
-            None => {
-                // It does not count on what it holds: whatever comes is a beginning.
-                self.versions.remove(topic);
-                self.places.remove(topic)
-            }
+        let before = if let Some(at) = at {
+            self.places.insert(topic.to_owned(), at.clone())
+        } else {
+            // It does not count on what it holds: whatever comes is a beginning.
+            self.versions.remove(topic);
+            self.places.remove(topic)
         };
         let (Some(Cursor(old, before)), Some(Cursor(new, now))) = (before, at) else {
             return Ok(());
