@@ -73,6 +73,8 @@ test('after kill -9 and a restart history and feed go on: nothing gone, nothing 
     await expect(feed(overview, 'default/meanwhile created')).toContainText('seen after downtime');
     await expect(feed(overview, 'default/before created')).toHaveCount(1);
     await expect(feed(overview, 'recording stopped without warning')).toHaveCount(1);
+    // Positions that the killed process passed over are no events.
+    await expect(overview.locator('.feed-gap')).toHaveCount(0);
 
     // It goes on, and a page that is opened now is told the same.
     await cluster.patch(SWITCH, CHANGED, { spec: { description: 'afterwards' } });
