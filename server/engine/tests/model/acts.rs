@@ -140,6 +140,8 @@ fn motif() -> impl Strategy<Value = Vec<Act>> {
                 Act::Watch(1 - r, 0, 1, 9),
                 Act::Settle(client),
                 Act::Route(client),
+                // At once, and not after its patience.
+                Act::Browser(client, 3),
                 Act::Settle(client),
                 Act::Watch(1 - r, 0, 0, 1),
                 Act::Settle(client),
