@@ -208,6 +208,10 @@ const ONCE_BROKEN: &[(&str, &[Act])] = &[
         ],
     ),
     (
+        "a wish that crossed the end of a definition kept its objects on the screen",
+        &[Watch(0, 0, 0, 9), Settle(0), Definition(0, 0), Watch(0, 0, 0, 9), Want(0, 0), Settle(0)],
+    ),
+    (
         "half a snapshot of a wish that was taken back was part of an empty one",
         &[
             Put(0, 0, 0, false, true),

@@ -153,8 +153,9 @@ impl Session {
         let known = self.find(&topic).map(|(sub, known)| (sub, known.lens.sees_as(&lens)));
         // Seen in another way, what changed since says nothing of what came into sight.
         let place = place.filter(|_| known.is_none_or(|(_, same)| same));
+        let mut begun = false;
         if let Some((known, _)) = known {
-            self.drop_sub(known);
+            begun = self.drop_sub(known).is_some_and(|known| known.sent.is_some());
         }
         let sub = Sub(self.next_sub);
         self.next_sub += 1;
@@ -169,7 +170,12 @@ impl Session {
             reached: None,
         };
         self.following.insert(sub, Box::new(following));
-        self.begin(sub, place);
+        if begun {
+            // It may have begun anew since, which nobody has said yet.
+            self.begin_anew(sub, place);
+        } else {
+            self.begin(sub, place);
+        }
     }
 
     /// Subscribes at a place and says what was missed.
