@@ -160,6 +160,37 @@ fn motif() -> impl Strategy<Value = Vec<Act>> {
                 Act::Settle(client),
             ]
         }),
+        // As before, and what comes again came and went unheard.
+        (replica(), client(), 1_u8..4).prop_map(|(r, client, back)| {
+            vec![
+                Act::Watch(r, 0, 0, 9),
+                Act::Churn(0, 0, 2),
+                Act::Relist(r, 0, 0),
+                Act::Replay(r, 0, 0, back),
+                Act::Watch(r, 0, 0, 1),
+                Act::Page(client),
+                Act::Settle(client),
+            ]
+        }),
+        // What one process told comes and goes for a later one at once.
+        (0_u8..2, replica(), client(), name()).prop_map(|(which, r, client, name)| {
+            vec![
+                Act::Delete(0, 0, name),
+                Act::Watch(r, 0, 0, 9),
+                Act::Watch(1 - r, 0, 0, 9),
+                Act::Want(client, which),
+                Act::Put(0, 0, name, true, false),
+                Act::Watch(r, 0, 0, 9),
+                Act::Watch(1 - r, 0, 1, 9),
+                Act::Settle(client),
+                Act::Route(client),
+                Act::Browser(client, 3),
+                Act::Settle(client),
+                Act::Delete(0, 0, name),
+                Act::Watch(1 - r, 0, 0, 9),
+                Act::Settle(client),
+            ]
+        }),
         // More than fits into one frame waits.
         (few(), replica(), client(), name()).prop_map(|(c, r, client, name)| {
             let put = |at: u8| Act::Put(c, 0, (name + at) % 6, at.is_multiple_of(2), at < 4);

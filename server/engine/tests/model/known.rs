@@ -229,7 +229,7 @@ const ONCE_BROKEN: &[(&str, &[Act])] = &[
 fn what_once_broke_a_promise_does_not_any_more() {
     for (what, schedule) in ONCE_BROKEN {
         if let Err(broken) = run(schedule, Mode::default()) {
-            panic!("{what}: {broken:?}");
+            panic!("{what}\n{}", tell(&Found { seed: 0, schedule: schedule.to_vec(), broken }, 1));
         }
     }
 }
