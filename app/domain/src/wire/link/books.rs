@@ -306,6 +306,10 @@ impl Books {
             self.note_loss(&topic);
             return desk.resync(&topic);
         }
+        if ledger.at().is_some_and(|known| known.0 != at.0) {
+            // The token names places of before, perhaps at another process.
+            self.token = None;
+        }
         if total == Some(0) {
             // What is staged is of a wish that was taken back: nothing has no first part.
             ledger.reconnecting();
