@@ -290,7 +290,12 @@ fn an_old_value_under_a_new_version_is_found_out() {
             }
         })
     });
-    assert_eq!(found.broken.promise, Promise::Order, "{}", tell(&found, found.seed));
+    // The old value stays for good, or a resume finds that something else was held.
+    assert!(
+        matches!(found.broken.promise, Promise::Order | Promise::NoGap | Promise::Convergence),
+        "{}",
+        tell(&found, found.seed)
+    );
 }
 
 #[test]
