@@ -2,6 +2,9 @@
 //!
 //! Invariant: nothing here knows a framework, a socket, a file or the time of day.
 
+pub mod access;
+pub mod account;
+pub mod audit;
 pub mod columns;
 pub mod crd;
 pub mod diff;
