@@ -21,6 +21,7 @@ use serde_json::Value;
 
 #[cfg(test)]
 mod contract;
+pub mod directory;
 mod pack;
 pub mod sqlite;
 
