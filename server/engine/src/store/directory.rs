@@ -180,7 +180,7 @@ pub struct Fabric {
     pub created_ms: i64,
     /// When last changed, Unix milliseconds.
     pub changed_ms: i64,
-    /// Grows with each change; the `ETag`.
+    /// Grows with each change and is never that of an earlier fabric of this name; the `ETag`.
     pub revision: u64,
 }
 
@@ -256,7 +256,8 @@ pub enum Order {
         /// The revision that the change was made on.
         expected: Option<u64>,
     },
-    /// Removes a fabric with the roles that name it. Its records are forgotten by [`super::Store::forget`].
+    /// Removes a fabric with the roles and token scopes that name it and all that was recorded of it. Who still
+    /// records it loses its claim; call [`super::Store::forget`] once more when its tasks have ended.
     DeleteFabric {
         /// Which.
         id: FabricId,
@@ -345,7 +346,8 @@ pub struct Done {
 /// the end is not sealed.
 pub type Sealer = dyn Fn(u64, &str) -> (String, String) + Send + Sync;
 
-/// See the module. Every method is one transaction with a deadline of 5 s.
+/// See the module. Every method is one transaction with a deadline of 5 s ([`Directory::copy_to`]: 30 min);
+/// after an error nothing of it was done, unless the deadline passed while the disk was at it.
 #[async_trait]
 pub trait Directory: Send + Sync + fmt::Debug {
     /// Carries out an order and writes its deed, both or neither. The number of [`Self::generation`] grows.
@@ -368,8 +370,9 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// Whether this is the set-up token, and there is no user yet.
     async fn is_set_up_token(&self, token: &Digest) -> Result<bool, StoreError>;
 
-    /// Opens a session or writes it anew; the owner's `seen_ms` moves when it is opened.
-    async fn save_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// Opens a session or writes it anew; the owner's `seen_ms` moves when it is opened. `false`: nothing was
+    /// kept, since the session was ended (it stays so, whoever still holds it) or its user may not sign in.
+    async fn save_session(&self, session: &Session) -> Result<bool, StoreError>;
     /// A session with its user; expired ones too, until they are swept.
     async fn session(&self, digest: &Digest) -> Result<Option<(Session, User)>, StoreError>;
     /// Notes that a session is in use.

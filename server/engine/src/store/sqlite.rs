@@ -8,6 +8,7 @@
 
 mod append;
 mod checkpoint;
+mod directory;
 mod events;
 mod fault;
 mod lease;
@@ -16,7 +17,7 @@ mod past;
 mod purge;
 mod upkeep;
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{history::Moment, kind::Kind, object::ObjectKey, topic::FabricId};
@@ -25,7 +26,7 @@ use sqlx::{Pool, Sqlite, Transaction};
 use self::fault::Fault;
 use super::{
     Batch, Claim, EventQuery, Feed, Known, Lease, Origin, Recorded, Retention, Store, StoreError,
-    StoredEvent, Upkeep,
+    StoredEvent, Upkeep, directory::Sealer,
 };
 
 /// Longest that one call takes: a disk that is slower than that is not one to wait for.
@@ -37,10 +38,18 @@ const BUSY: Duration = Duration::from_secs(4);
 const UPKEEP: Duration = Duration::from_secs(3);
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SqliteStore {
     writer: Pool<Sqlite>,
     readers: Pool<Sqlite>,
+    sealer: Option<Arc<Sealer>>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sealed = self.sealer.is_some();
+        f.debug_struct("SqliteStore").field("sealed", &sealed).finish_non_exhaustive()
+    }
 }
 
 impl SqliteStore {
@@ -53,6 +62,12 @@ impl SqliteStore {
     /// A database in memory, of its own, gone with the last clone of this.
     pub async fn in_memory() -> Result<Self, StoreError> {
         open::in_memory().await
+    }
+
+    /// The same, sealing the end of the audit chain from now on.
+    #[must_use]
+    pub fn sealing(self, sealer: Arc<Sealer>) -> Self {
+        Self { sealer: Some(sealer), ..self }
     }
 
     /// A transaction that writes: it holds the lock from its beginning, so it never fails half way.

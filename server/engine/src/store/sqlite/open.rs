@@ -20,7 +20,10 @@ use super::{
 use crate::store::StoreError;
 
 /// The schema, one step after the other; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_records.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_records.sql"),
+    include_str!("../../../migrations/sqlite/0002_directory.sql"),
+];
 /// Says in the file's header whose it is: "HNP1".
 const OURS: i64 = 0x484e_5031;
 /// Connections that read at the same time. A read is short and mostly CPU; more would only wait for it.
@@ -72,13 +75,13 @@ pub(super) async fn open(place: &str) -> Result<SqliteStore, StoreError> {
         }
     };
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-    Ok(SqliteStore { writer, readers })
+    Ok(SqliteStore { writer, readers, sealer: None })
 }
 
 /// One connection does all: each further one would have a database of its own.
 pub(super) async fn in_memory() -> Result<SqliteStore, StoreError> {
     let only = writer(options().in_memory(true), ":memory:").await?;
-    Ok(SqliteStore { writer: only.clone(), readers: only })
+    Ok(SqliteStore { writer: only.clone(), readers: only, sealer: None })
 }
 
 async fn writer(

@@ -1,5 +1,6 @@
 //! The contract over SQLite in memory and in a file, and what only a file can suffer.
 
+mod directory;
 mod file;
 mod killed;
 mod speed;
