@@ -1,6 +1,7 @@
 //! The desk: what pages ask, answered from the hub's topics where they lie.
 //!
-//! Invariant: nothing is answered that was not observed; where nothing was, the answer says so.
+//! Invariant: nothing is answered that was not observed; where nothing was, the answer says so. What the
+//! person before the desk may not see does not exist for them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -30,6 +31,8 @@ use engine::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::registrar::caller::Caller;
+
 /// Most changes that an object page shows.
 const HISTORY: usize = 100;
 /// Most edges that an object page lists in each direction.
@@ -40,12 +43,20 @@ const MOST_EDGES: usize = 2_000;
 pub struct Desk {
     hub: Arc<Hub>,
     records: Option<Arc<dyn Store>>,
+    caller: Caller,
 }
 
 impl Desk {
-    /// A desk before this hub and these records.
-    pub fn new(hub: Arc<Hub>, records: Option<Arc<dyn Store>>) -> Self {
-        Self { hub, records }
+    /// A desk before this hub and these records, for somebody.
+    pub fn new(hub: Arc<Hub>, records: Option<Arc<dyn Store>>, caller: Caller) -> Self {
+        Self { hub, records, caller }
+    }
+
+    /// The topic of a fabric, if there is such a fabric for who asks.
+    fn visible(&self, topic: &Topic) -> Result<Arc<KeyedTopic>, ApiError> {
+        let visible = self.caller.viewer().sees(topic);
+        let topic_there = visible.then(|| self.hub.keyed(topic)).flatten();
+        topic_there.ok_or_else(|| ApiError::NoFabric { fabric: topic.fabric().to_string() })
     }
 
     /// The newest events about an object, newest first: what is held, continued by what is recorded.
@@ -77,10 +88,7 @@ impl Desk {
     }
 
     fn summary(&self, fabric: &FabricId) -> Result<FabricSummary, ApiError> {
-        let topic = self
-            .hub
-            .keyed(&Topic::State(fabric.clone()))
-            .ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })?;
+        let topic = self.visible(&Topic::State(fabric.clone()))?;
         let (at, texts) = topic.read(|log| {
             let texts: BTreeMap<Arc<str>, Arc<str>> = log
                 .iter()
@@ -115,9 +123,7 @@ impl Desk {
     }
 
     fn objects(&self, fabric: &FabricId, kind: Kind) -> Result<Arc<KeyedTopic>, ApiError> {
-        self.hub
-            .keyed(&Topic::Objects(fabric.clone(), kind))
-            .ok_or_else(|| ApiError::NoFabric { fabric: fabric.to_string() })
+        self.visible(&Topic::Objects(fabric.clone(), kind))
     }
 
     fn presence(&self, fabric: &FabricId, summary: &FabricSummary, object: &ObjectRef) -> Presence {
@@ -202,6 +208,7 @@ impl Backend for Desk {
             .hub
             .fabrics()
             .iter()
+            .filter(|fabric| self.caller.who.sees(fabric))
             .map(|fabric| self.summary(fabric))
             .collect::<Result<Vec<_>, _>>()?;
         let feeds = fabrics.iter().filter_map(|fabric| {

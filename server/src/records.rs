@@ -6,19 +6,34 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     clock::now_ms,
-    store::{Retention, Store, StoreError, sqlite::SqliteStore},
+    store::{Retention, Store, StoreError, directory::Directory, sqlite::SqliteStore},
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Failure, config::Config};
+use crate::{cli::Failure, config::Config, registrar::Terms};
 
 /// How often checkpoints are made and what is too old or too much is let go.
 const UPKEEP: Duration = Duration::from_mins(1);
 
-/// Opens the records that the configuration names.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(SqliteStore::open(&place(config)).await?))
+/// What is kept in one database: records of fabrics, and the directory.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Records.
+    pub store: Arc<dyn Store>,
+    /// Users, fabrics, audit.
+    pub directory: Arc<dyn Directory>,
+}
+
+impl From<SqliteStore> for Kept {
+    fn from(database: SqliteStore) -> Self {
+        Self { store: Arc::new(database.clone()), directory: Arc::new(database) }
+    }
+}
+
+/// Opens the database that the configuration names.
+pub async fn open(config: &Config) -> Result<Kept, StoreError> {
+    Ok(SqliteStore::open(&place(config)).await?.into())
 }
 
 /// Why records could not be opened, as the command line says it.
@@ -43,8 +58,9 @@ fn place(config: &Config) -> String {
 
 /// Looks after the records until the process ends, then closes them.
 pub async fn look_after(
-    store: Arc<dyn Store>,
+    kept: Kept,
     retention: Retention,
+    terms: Terms,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut due = interval(UPKEEP);
@@ -54,7 +70,10 @@ pub async fn look_after(
             () = cancel.cancelled() => return Ok(()),
             _ = due.tick() => {}
         }
-        match store.upkeep(retention, now_ms()).await {
+        if let Err(error) = kept.directory.sweep(now_ms(), terms.idle_ms).await {
+            tracing::warn!(%error, "ended sessions could not be swept");
+        }
+        match kept.store.upkeep(retention, now_ms()).await {
             Ok(done) => tracing::debug!(?done, "records looked after"),
             Err(error) => tracing::warn!(%error, "records could not be looked after"),
         }

@@ -11,15 +11,23 @@ use leptos::config::LeptosOptions;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 
-use crate::{backend::Desk, config::Limits};
+use crate::{
+    backend::Desk,
+    config::Limits,
+    registrar::{Registrar, caller::Caller, sessions},
+};
 
 mod asked;
 pub mod assets;
+mod attended;
 mod bucket;
+pub mod door;
 pub mod doorman;
 pub mod guard;
 pub mod headers;
+pub mod identify;
 pub mod live;
+pub mod map;
 pub mod pages;
 pub mod poll;
 pub mod probes;
@@ -40,8 +48,12 @@ pub struct Front {
     pub guard: Arc<Guard>,
     /// Who counts live links.
     pub doorman: Arc<Doorman>,
+    /// Who is who.
+    pub registrar: Registrar,
     /// Limits of the live link.
     pub limits: Limits,
+    /// Whether cookies are for encrypted connections only.
+    pub secure_cookies: bool,
     /// Where the client's files lie.
     pub options: LeptosOptions,
     /// Ends everything.
@@ -53,9 +65,9 @@ pub struct Front {
 }
 
 impl Front {
-    /// The backend of pages.
-    pub fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(Desk::new(Arc::clone(&self.hub), self.records.clone()))
+    /// The backend of pages, for somebody.
+    pub fn backend(&self, caller: Caller) -> Arc<dyn Backend> {
+        Arc::new(Desk::new(Arc::clone(&self.hub), self.records.clone(), caller))
     }
 }
 
@@ -66,7 +78,7 @@ pub fn router(front: Front) -> Router {
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics));
     let live = Router::new()
-        .route("/api/v1/session", get(probes::session))
+        .route("/api/v1/session", get(door::who).post(door::sign_in).delete(door::sign_out))
         .route("/api/v1/live", get(live::upgrade))
         // Never compressed: what compresses collects.
         .route("/api/v1/live/sse", get(sse::one).post(sse::many))
@@ -91,6 +103,9 @@ pub fn router(front: Front) -> Router {
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)
+        .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
+        .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
+        .layer(sessions::layer(&front.registrar, front.secure_cookies))
         .layer(middleware::from_fn(headers::harden))
         .layer(guarded)
         .with_state(front)

@@ -1,14 +1,21 @@
 //! `hnp demo`: the whole product on embedded parts.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
-use engine::{cluster::kubeconfig, fabric, store::Store};
+use domain::{
+    access::{Means, Rights, Role},
+    account::UserName,
+    audit::{Act, Deed, Doer},
+};
+use engine::{
+    clock::now_ms,
+    cluster::kubeconfig,
+    fabric,
+    store::directory::{NewUser, Order},
+};
 use tokio::net::TcpListener;
 
 use super::{
@@ -18,7 +25,8 @@ use super::{
 };
 use crate::{
     config::{Config, Flags},
-    records,
+    records::{self, Kept},
+    registrar::password::Passwords,
     run::House,
     telemetry,
 };
@@ -66,9 +74,10 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
 async fn run_on(
     listener: TcpListener,
     config: Config,
-    records: Arc<dyn Store>,
+    records: Kept,
     args: &Args,
 ) -> anyhow::Result<()> {
+    accounts(&records).await?;
     let mut house = House::default();
     let contexts = clusters(&mut house, args).await?;
     let path = config.data_dir.join("demo.kubeconfig");
@@ -80,6 +89,25 @@ async fn run_on(
     }
     let greeting = greeting(&path, args.fabrics);
     serve(listener, Served { config, records, fabrics, greeting }, house).await
+}
+
+/// Password of the demo's accounts: on loopback only, over made-up fabrics.
+const DEMO_PASSWORD: &str = "hnp-demo";
+
+/// One account per role.
+async fn accounts(records: &Kept) -> anyhow::Result<()> {
+    let password = Passwords::new().hash(DEMO_PASSWORD).await?;
+    let doer = Doer { user: None, means: Means::Console, credential: None, from: None };
+    for role in Role::ALL {
+        let name: UserName = role.word().parse()?;
+        let deed = Deed::done(doer.clone(), Act::UserCreate, format!("user/{name}"))
+            .because("an account of the demo");
+        let password = Some(password.clone());
+        let user = NewUser { name, password, oidc: None, rights: Rights::everywhere(role) };
+        let made = records.directory.order(Order::CreateUser(user), &deed, now_ms()).await;
+        made.context("could not make the demo's accounts")?;
+    }
+    Ok(())
 }
 
 async fn clusters(house: &mut House, args: &Args) -> anyhow::Result<Vec<sim::ContextEntry>> {
@@ -114,7 +142,8 @@ fn greeting(path: &Path, fabrics: u32) -> String {
     let path = path.display();
     let plural = if fabrics == 1 { "" } else { "s" };
     format!(
-        "\n\n  {fabrics} demo fabric{plural} in embedded API servers; no accounts yet, this machine only
+        "\n\n  {fabrics} demo fabric{plural} in embedded API servers, this machine only
+  sign in as admin, operator or viewer with the password {DEMO_PASSWORD}
   try: kubectl --kubeconfig {path} get switches
        kubectl --kubeconfig {path} patch switch leaf-01 --type merge -p '{{\"spec\":{{\"description\":\"hello\"}}}}'
        hnp watch --kubeconfig {path} --for 30s

@@ -6,14 +6,15 @@ use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
-use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder, store::Store};
+use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder};
 use leptos::config::LeptosOptions;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
     config::{Canary, Config, Flags, Sources},
-    records,
+    records::{self, Kept},
+    registrar::{Registrar, Terms, secret},
     run::{House, asked_to_stop},
     telemetry,
     web::{self, Front, guard::Guard},
@@ -100,7 +101,7 @@ fn print(sources: &Sources) {
 /// What is to be served.
 pub(super) struct Served {
     pub(super) config: Config,
-    pub(super) records: Arc<dyn Store>,
+    pub(super) records: Kept,
     pub(super) fabrics: Vec<fabric::Plan>,
     /// Printed once it serves, after the address.
     pub(super) greeting: String,
@@ -113,11 +114,11 @@ pub(super) async fn serve(
     mut house: House,
 ) -> anyhow::Result<()> {
     let Served { config, records, fabrics, greeting } = served;
-    let (address, front) = open(&config, &listener, &house, Some(Arc::clone(&records)))?;
+    let (address, front) = open(&config, &listener, &house, records.clone())?;
     let holder = format!("{}:{}", holder_name(), address.port());
     for mut plan in fabrics {
         let opened = recorder::open(
-            Arc::clone(&records),
+            Arc::clone(&records.store),
             &plan.id,
             holder.clone(),
             recorder::clerk::Pace::default(),
@@ -128,12 +129,13 @@ pub(super) async fn serve(
     }
     house.add("signals", asked_to_stop);
     let retention = config.history;
-    let kept = Arc::clone(&records);
-    house.add("records", move |cancel| records::look_after(kept, retention, cancel));
+    let (kept, terms) = (records.clone(), front.registrar.terms());
+    house.add("records", move |cancel| records::look_after(kept, retention, terms, cancel));
+    let set_up = invite(&front, &config, address).await?;
     answer(listener, front, &mut house);
-    announce(&format!("http://{address}"), &greeting);
+    announce(&format!("http://{address}"), &format!("{greeting}{set_up}"));
     let ended = house.run().await;
-    records.close().await;
+    records.store.close().await;
     ended
 }
 
@@ -156,6 +158,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// Answers what comes to a listener, until the house ends.
 pub fn answer(listener: TcpListener, front: Front, house: &mut House) {
+    let registrar = front.registrar.clone();
+    house.add("standings", move |cancel| registrar.watch_over(cancel));
     let router = web::router(front);
     house.add("http", move |cancel| async move {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -173,6 +177,22 @@ pub fn answer(listener: TcpListener, front: Front, house: &mut House) {
     });
 }
 
+/// While there is no user: a new set-up link, for the console. Another process on the same database may make
+/// a newer one; the newest counts.
+async fn invite(front: &Front, config: &Config, address: SocketAddr) -> anyhow::Result<String> {
+    let directory = front.registrar.directory();
+    if directory.has_users().await.context("could not look for users")? {
+        return Ok(String::new());
+    }
+    let token = secret::fresh();
+    let kept = directory.set_up_token(&secret::digest(&token)).await;
+    kept.context("could not make a set-up link")?;
+    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    Ok(format!(
+        "\n\n  Nobody has an account yet. Make the first admin at\n  {base}/setup/{token}\n  The link works once; it is made anew at each start until it was used.\n"
+    ))
+}
+
 #[expect(clippy::print_stdout, reason = "the address is what people wait for")]
 fn announce(url: &str, greeting: &str) {
     println!("HNP serves at {url}{greeting}");
@@ -183,7 +203,7 @@ pub fn open(
     config: &Config,
     listener: &TcpListener,
     house: &House,
-    records: Option<Arc<dyn Store>>,
+    kept: Kept,
 ) -> anyhow::Result<(SocketAddr, Front)> {
     let address = listener.local_addr().context("could not read the listener's address")?;
     let site = site(config);
@@ -203,7 +223,9 @@ pub fn open(
     }
     let front = Front {
         hub: Arc::new(Hub::new()),
-        records,
+        records: Some(kept.store),
+        registrar: Registrar::new(kept.directory, Terms::default()),
+        secure_cookies: config.public_url.as_deref().is_some_and(|url| url.starts_with("https:")),
         guard: Arc::new(Guard::new(address, config.public_url.as_deref(), &config.allowed_origins)),
         doorman: Arc::default(),
         limits: config.limits,

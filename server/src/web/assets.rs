@@ -10,7 +10,8 @@ use leptos::config::LeptosOptions;
 use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 
-use super::{Front, pages, probes::problem};
+use super::{Front, map, pages, probes::problem};
+use crate::registrar::caller::Caller;
 
 /// Serves a file of the site, or the page that says that there is none.
 pub async fn serve(State(front): State<Front>, request: Request) -> Response {
@@ -35,10 +36,14 @@ pub async fn serve(State(front): State<Front>, request: Request) -> Response {
         Err(never) => match never {},
     };
     if response.status() == StatusCode::NOT_FOUND && !client {
-        let backend = front.backend();
+        let caller = parts.extensions.get::<Caller>();
+        if !caller.is_some_and(Caller::is_somebody) {
+            return map::to_login(&parts.uri);
+        }
+        let context = front.clone();
         let shell_options = options.clone();
         let handler = leptos_axum::render_app_async_with_context(
-            move || pages::provide(&backend),
+            move || pages::provide(&context),
             move || app::shell(shell_options.clone()),
         );
         let request = Request::from_parts(parts, Body::empty());

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         ConnectInfo, State,
         ws::{
@@ -30,7 +31,8 @@ use tokio::{
 pub(super) mod pace;
 
 use self::pace::Pace;
-use super::{Front, bucket::Bucket, doorman, probes::problem};
+use super::{Front, attended::Attended, bucket::Bucket, doorman, probes::problem};
+use crate::registrar::caller::Caller;
 
 /// A write stuck for this long closes the link (4008).
 pub(super) const WRITE_BUDGET: Duration = Duration::from_secs(15);
@@ -50,6 +52,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub async fn upgrade(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -71,7 +74,7 @@ pub async fn upgrade(
         .max_frame_size(HARD_LIMIT)
         .on_upgrade(move |socket| async move {
             // In a box: held by value, each layer around it would keep room for it once more.
-            let work = Box::pin(Link::new(socket, &front).run());
+            let work = Box::pin(Link::new(socket, &front, &caller).run());
             front.tracker.track_future(work).await;
             drop(seat);
         })
@@ -83,6 +86,7 @@ enum Wake {
     Heard(Option<Result<Message, axum::Error>>),
     Mail,
     TopicsChanged,
+    Standing,
     Flush,
     Deadline,
 }
@@ -101,16 +105,19 @@ struct Link {
     pace: Pace,
     /// Held from before the first subscription, so that no topic appears unseen.
     topics: watch::Receiver<u64>,
+    attended: Attended,
 }
 
 impl Link {
-    fn new(socket: WebSocket, front: &Front) -> Self {
+    fn new(socket: WebSocket, front: &Front, caller: &Caller) -> Self {
         let now = Instant::now();
+        let session = Session::new(Arc::clone(&front.hub), caller.viewer());
         Self {
             socket,
-            session: Session::new(Arc::clone(&front.hub)).with_most_topics(front.limits.topics),
+            session: session.with_most_topics(front.limits.topics),
             bucket: Bucket::new(front.limits.rate),
             topics: front.hub.set_changes(),
+            attended: Attended::new(front, caller),
             front: front.clone(),
             deadline: now + HELLO_BUDGET,
             awaiting_pong: false,
@@ -143,6 +150,7 @@ impl Link {
         let wake = tokio::select! {
             biased;
             () = self.front.cancel.cancelled() => Wake::Restart,
+            () = self.attended.changed() => Wake::Standing,
             message = self.socket.recv() => Wake::Heard(message),
             () = sleep_until(self.pace.at()), if self.pending => Wake::Flush,
             () = mailbox.rung(), if !self.pending => Wake::Mail,
@@ -163,6 +171,10 @@ impl Link {
                 Verdict::Continue
             }
             Wake::Flush => Verdict::Continue,
+            Wake::Standing => match self.attended.settle(&mut self.session) {
+                Some(close) => self.session.goodbye(close, None),
+                None => Verdict::Continue,
+            },
             Wake::TopicsChanged => {
                 self.session.reconcile();
                 Verdict::Continue

@@ -1,11 +1,11 @@
 //! Pages: Leptos' routes with our backend, status and Content-Security-Policy in their context.
 
-use app::{StatusHook, backend::Backend};
+use app::StatusHook;
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::Response,
 };
@@ -16,17 +16,17 @@ use tokio::{runtime::Builder, sync::Semaphore, task::spawn_blocking};
 use tower_http::compression::CompressionLayer;
 
 use super::{Front, headers, probes::problem};
+use crate::registrar::caller::Caller;
 
 /// The routes of pages and server functions.
 pub fn router(front: &Front) -> Router<Front> {
     let routes = generate_route_list(app::App);
-    let backend = front.backend();
-    let options = front.options.clone();
+    let (context, options) = (front.clone(), front.options.clone());
     Router::new()
         .leptos_routes_with_context(
             front,
             routes,
-            move || provide(&backend),
+            move || provide(&context),
             move || app::shell(options.clone()),
         )
         .layer(middleware::from_fn_with_state(front.press.clone(), on_one_thread))
@@ -97,8 +97,10 @@ async fn on_one_thread(State(press): State<Press>, request: Request, next: Next)
 }
 
 /// What a page finds in its context.
-pub fn provide(backend: &Arc<dyn Backend>) {
-    provide_context(Arc::clone(backend));
+pub fn provide(front: &Front) {
+    let caller = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Caller>().cloned());
+    let backend = front.backend(caller.unwrap_or_else(|| Caller::nobody(None)));
+    provide_context(backend);
     let Some(response) = use_context::<ResponseOptions>() else { return };
     if let Some(policy) =
         use_nonce().and_then(|nonce| HeaderValue::from_str(&headers::policy(&nonce)).ok())

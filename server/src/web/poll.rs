@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::{ConnectInfo, RawQuery, State},
     http::{HeaderMap, header},
@@ -24,8 +25,10 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Front,
     asked::{self, LONGEST_WAIT, Query},
+    attended::Attended,
     doorman::{self, Seat},
 };
+use crate::registrar::caller::Caller;
 
 /// What cannot be done is said after this time, if nothing else is to be said: not at once, or who asks for
 /// it again and again would ask as fast as the wire allows.
@@ -35,6 +38,7 @@ const COMPLAINT_AFTER: Duration = Duration::from_secs(1);
 pub async fn one(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -46,7 +50,10 @@ pub async fn one(
         Ok((asked::few(wants, &front.limits)?, wait))
     });
     match asked {
-        Ok((wants, wait)) => answer(&front, peer.ip(), asked::resume(wants, &headers), wait).await,
+        Ok((wants, wait)) => {
+            let wants = asked::resume(wants, &headers);
+            answer(&front, peer.ip(), &caller, wants, wait).await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -55,6 +62,7 @@ pub async fn one(
 pub async fn many(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
@@ -69,19 +77,29 @@ pub async fn many(
         Ok((asked::of_body(&body, &front.limits)?, wait))
     });
     match asked {
-        Ok((wants, wait)) => answer(&front, peer.ip(), asked::resume(wants, &headers), wait).await,
+        Ok((wants, wait)) => {
+            let wants = asked::resume(wants, &headers);
+            answer(&front, peer.ip(), &caller, wants, wait).await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer(front: &Front, peer: IpAddr, wants: Vec<Want>, wait: Option<u64>) -> Response {
+async fn answer(
+    front: &Front,
+    peer: IpAddr,
+    caller: &Caller,
+    wants: Vec<Want>,
+    wait: Option<u64>,
+) -> Response {
     let seat = match doorman::admit(front, peer, Transport::Poll) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };
     // Held from before the first subscription, so that no topic appears unseen.
     let mut topics = front.hub.set_changes();
-    let session = Session::new(Arc::clone(&front.hub));
+    let mut attended = Attended::new(front, caller);
+    let session = Session::new(Arc::clone(&front.hub), caller.viewer());
     let mut session = Box::new(session.with_most_topics(front.limits.topics));
     session.ask(wants);
     let begin = Instant::now();
@@ -95,6 +113,12 @@ async fn answer(front: &Front, peer: IpAddr, wants: Vec<Want>, wait: Option<u64>
             () = front.cancel.cancelled() => {
                 session.goodbye(Close::Restart, Some(front.doorman.farewell()));
                 break;
+            }
+            () = attended.changed() => {
+                if let Some(close) = attended.settle(&mut session) {
+                    session.goodbye(close, None);
+                    break;
+                }
             }
             () = mailbox.rung() => session.pull(),
             _ = topics.changed() => session.reconcile(),
@@ -110,7 +134,8 @@ async fn answer(front: &Front, peer: IpAddr, wants: Vec<Want>, wait: Option<u64>
     if words == Words::None && session.has_news() {
         words = Words::News;
     }
-    let body = stream::unfold(Frames { session, words, at: 0, _seat: seat }, async |mut frames| {
+    let frames = Frames { session, attended, words, at: 0, _seat: seat };
+    let body = stream::unfold(frames, async |mut frames| {
         let part = frames.next()?;
         Some((Ok::<_, Infallible>(Bytes::from(part)), frames))
     })
@@ -134,6 +159,7 @@ enum Words {
 /// An answer that is put into words as it is taken.
 struct Frames {
     session: Box<Session>,
+    attended: Attended,
     words: Words,
     /// Frames so far.
     at: usize,
@@ -147,6 +173,10 @@ impl Frames {
             Words::Said => return None,
             Words::None => {}
             Words::News => {
+                // Whoever takes long may have lost what was put into words for them.
+                if let Some(close) = self.attended.settle(&mut self.session) {
+                    self.session.goodbye(close, None);
+                }
                 if let Some(text) = self.session.next_pulled() {
                     self.at += 1;
                     return Some(format!("{open}{text}"));

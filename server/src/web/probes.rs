@@ -1,10 +1,10 @@
-//! Probes, metrics, who am I, and the form of every error.
+//! Probes, metrics, and the form of every error.
 
-use std::{fmt::Write as _, net::SocketAddr, sync::Arc};
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
-    Json,
-    extract::{ConnectInfo, State},
+    Extension,
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,8 @@ use domain::{
 use engine::hub::Hub;
 use serde_json::json;
 
-use super::{Front, doorman};
+use super::Front;
+use crate::registrar::caller::Caller;
 
 /// An RFC 9457 problem: a code that a program can match, a detail that a person can act on.
 pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
@@ -49,7 +50,10 @@ pub async fn healthz() -> &'static str {
 }
 
 /// The database works and every fabric has reached a known state. A cluster that is away is a known state.
-pub async fn readyz(State(Front { hub, records, .. }): State<Front>) -> Response {
+pub async fn readyz(
+    State(Front { hub, records, .. }): State<Front>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     if let Some(records) = records
         && let Err(error) = records.check().await
     {
@@ -64,32 +68,15 @@ pub async fn readyz(State(Front { hub, records, .. }): State<Front>) -> Response
                     .map(|state| state.state);
             matches!(state, None | Some(Connectivity::Unknown | Connectivity::Connecting))
         })
-        .map(|fabric| fabric.to_string())
+        .map(|fabric| if caller.who.sees(&fabric) { fabric.to_string() } else { String::new() })
         .collect();
     if waiting.is_empty() {
         return "ok\n".into_response();
     }
-    problem(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "starting",
-        &format!("still connecting to: {}", waiting.join(", ")),
-    )
-}
-
-/// Who am I: before accounts exist, one local actor with all rights. 503 while there is no place for a live
-/// link: a browser cannot see why its socket was refused, and asks here.
-pub async fn session(
-    State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Response {
-    if front.cancel.is_cancelled() {
-        return doorman::closing();
-    }
-    if front.doorman.is_full(peer.ip(), &front.limits) {
-        return doorman::full();
-    }
-    let body = Json(json!({"user": null, "roles": ["admin"], "expires": null}));
-    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
+    // To whom a fabric does not exist, its name is not told, nor how many there are.
+    let named: Vec<String> = waiting.into_iter().filter(|name| !name.is_empty()).collect();
+    let named = if named.is_empty() { "fabrics".to_owned() } else { named.join(", ") };
+    problem(StatusCode::SERVICE_UNAVAILABLE, "starting", &format!("still connecting to: {named}"))
 }
 
 /// What a route answers that does not know the method.
@@ -101,12 +88,15 @@ pub async fn wrong_method() -> Response {
     )
 }
 
-/// Prometheus metrics.
-pub async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+/// Prometheus metrics: what the process does, and of fabrics what the caller may see.
+pub async fn metrics(
+    State(hub): State<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+) -> impl IntoResponse {
     let mut out = String::new();
     hub.metrics.print(&mut out);
     let mut gauges = Gauges::default();
-    for fabric in hub.fabrics() {
+    for fabric in hub.fabrics().into_iter().filter(|fabric| caller.who.sees(fabric)) {
         gauges.read(&hub, &fabric);
     }
     for (name, lines) in [

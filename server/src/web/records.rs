@@ -272,7 +272,7 @@ fn known_fabric(front: &Front, name: &str) -> Result<FabricId, Refusal> {
     known.ok_or_else(|| Refusal {
         status: StatusCode::NOT_FOUND,
         code: "no_fabric",
-        detail: "there is no fabric of this name; the overview lists them".to_owned(),
+        detail: super::map::NO_FABRIC.to_owned(),
     })
 }
 

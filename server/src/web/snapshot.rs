@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode, header},
@@ -15,17 +16,18 @@ use domain::wire::Want;
 use engine::hub::{Hub, session};
 
 use super::asked;
-use crate::config::Limits;
+use crate::{config::Limits, registrar::caller::Caller};
 
 /// `GET …?topic=objects/prod/Switch@9f3c…:1203&view=row`.
 pub async fn one(
     State(hub): State<Arc<Hub>>,
     State(limits): State<Limits>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     match asked::of_query(query.as_deref(), &limits) {
-        Ok(wants) => answer(&hub, wants, &headers),
+        Ok(wants) => answer(&hub, &caller, wants, &headers),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -34,17 +36,18 @@ pub async fn one(
 pub async fn many(
     State(hub): State<Arc<Hub>>,
     State(limits): State<Limits>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match asked::of_body(&body, &limits) {
-        Ok(wants) => answer(&hub, wants, &headers),
+        Ok(wants) => answer(&hub, &caller, wants, &headers),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn answer(hub: &Arc<Hub>, wants: Vec<Want>, headers: &HeaderMap) -> Response {
-    let frames = session::snapshot(hub, wants);
+fn answer(hub: &Arc<Hub>, caller: &Caller, wants: Vec<Want>, headers: &HeaderMap) -> Response {
+    let frames = session::snapshot(hub, caller.viewer(), wants);
     let mut body = String::with_capacity(frames.iter().map(String::len).sum::<usize>() + 32);
     body.push_str(r#"{"frames":["#);
     body.push_str(&frames.join(","));

@@ -13,6 +13,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::{ConnectInfo, RawQuery, State},
     http::{HeaderMap, HeaderName, header},
@@ -34,9 +35,11 @@ mod flow;
 use self::flow::Flow;
 use super::{
     Front, asked,
+    attended::Attended,
     doorman::{self, Seat},
     live::{WRITE_BUDGET, next_ping, pace::Pace},
 };
+use crate::registrar::caller::Caller;
 
 /// Bytes of a chunk, roughly: what is in it cannot fold any more.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -48,11 +51,12 @@ const MANY_TOPICS: usize = 64;
 pub async fn one(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     match asked::of_query(query.as_deref(), &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), asked::resume(wants, &headers)),
+        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -61,21 +65,22 @@ pub async fn one(
 pub async fn many(
     State(front): State<Front>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match asked::of_body(&body, &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), asked::resume(wants, &headers)),
+        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn open(front: &Front, peer: IpAddr, wants: Vec<Want>) -> Response {
+fn open(front: &Front, peer: IpAddr, caller: &Caller, wants: Vec<Want>) -> Response {
     let seat = match doorman::admit(front, peer, Transport::Sse) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };
-    let events = Box::new(Events::new(front, seat, wants));
+    let events = Box::new(Events::new(front, seat, caller, wants));
     let body = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -106,13 +111,15 @@ struct Events {
     ping_at: Instant,
     /// Held from before the first subscription, so that no topic appears unseen.
     topics: watch::Receiver<u64>,
+    attended: Attended,
     _seat: Seat,
 }
 
 impl Events {
-    fn new(front: &Front, seat: Seat, wants: Vec<Want>) -> Self {
+    fn new(front: &Front, seat: Seat, caller: &Caller, wants: Vec<Want>) -> Self {
+        let attended = Attended::new(front, caller);
         let topics = front.hub.set_changes();
-        let session = Session::new(std::sync::Arc::clone(&front.hub));
+        let session = Session::new(std::sync::Arc::clone(&front.hub), caller.viewer());
         let mut session = session.with_most_topics(front.limits.topics);
         let phase = match session.hello(PROTOCOL, wants) {
             Verdict::Continue => Phase::Open,
@@ -126,6 +133,7 @@ impl Events {
             phase,
             ping_at: next_ping(),
             topics,
+            attended,
             _seat: seat,
         }
     }
@@ -137,6 +145,9 @@ impl Events {
                 self.phase = Phase::Ended;
                 Metrics::add(&self.front.hub.metrics.slow, 1);
                 return Some(Err(io::Error::new(io::ErrorKind::TimedOut, Close::Slow.reason())));
+            }
+            if self.phase == Phase::Open {
+                self.follow_standing();
             }
             if self.session.has_more() && self.may_write().await {
                 let text = self.chunk();
@@ -163,6 +174,10 @@ impl Events {
                 self.close();
                 true
             }
+            () = self.attended.changed(), if open => {
+                self.follow_standing();
+                true
+            }
             () = sleep_until(since + WRITE_BUDGET) => false,
         }
     }
@@ -174,6 +189,10 @@ impl Events {
         }
         tokio::select! {
             () = sleep_until(self.pace.at()) => true,
+            () = self.attended.changed() => {
+                self.follow_standing();
+                false
+            }
             () = self.front.cancel.cancelled() => {
                 self.close();
                 false
@@ -188,12 +207,20 @@ impl Events {
         tokio::select! {
             biased;
             () = self.front.cancel.cancelled() => self.close(),
+            () = self.attended.changed() => self.follow_standing(),
             () = mailbox.rung() => {}
             _ = self.topics.changed() => self.session.reconcile(),
             () = sleep_until(self.ping_at) => {
                 self.session.ping();
                 self.ping_at = next_ping();
             }
+        }
+    }
+
+    fn follow_standing(&mut self) {
+        if let Some(close) = self.attended.settle(&mut self.session) {
+            self.session.goodbye(close, None);
+            self.phase = Phase::Closing { retry_ms: 0 };
         }
     }
 

@@ -10,6 +10,9 @@ use std::{
 };
 
 use domain::{
+    access::{Means, Rights, Role},
+    account::UserName,
+    audit::{Act, Deed, Doer},
     kind::Kind,
     state::{FabricState, KindWatch, WatchState},
     topic::{FabricId, Topic},
@@ -19,12 +22,18 @@ use engine::{
     fabric,
     hub::{Hub, keyed::KeyedTopic},
     recorder::{self, clerk::Pace},
-    store::{Store, sqlite::SqliteStore},
+    store::{
+        Store,
+        directory::{NewUser, Order, Token},
+        sqlite::SqliteStore,
+    },
 };
 use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Config, Flags},
+    records::Kept,
+    registrar::secret,
     run::House,
 };
 use sim::{Cluster, ContextEntry, Fault, Options};
@@ -35,6 +44,45 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// The fabric of every house.
 pub(crate) const FABRIC: &str = "test";
+
+/// The token of every house's admin.
+pub(crate) const TOKEN: &str = "hnp_of-the-admin-of-every-test-house";
+
+/// Makes the admin with their token.
+async fn admin(kept: &Kept) {
+    let rights = Rights::everywhere(Role::Admin);
+    let name: UserName = "admin".parse().unwrap();
+    let user = NewUser {
+        name: name.clone(),
+        password: None,
+        oidc: Some("test admin".into()),
+        rights: rights.clone(),
+    };
+    let token = Token {
+        digest: secret::digest(TOKEN),
+        user: name,
+        label: "test".parse().unwrap(),
+        scope: rights,
+        created_ms: 0,
+        expires_ms: i64::MAX,
+        used_ms: None,
+        revoked_ms: None,
+    };
+    let doer = Doer { user: None, means: Means::Console, credential: None, from: None };
+    let now = engine::clock::now_ms();
+    for (order, act) in
+        [(Order::CreateUser(user), Act::UserCreate), (Order::CreateToken(token), Act::TokenCreate)]
+    {
+        kept.directory.order(order, &Deed::done(doer.clone(), act, "test"), now).await.unwrap();
+    }
+}
+
+/// A client that is the admin.
+pub(crate) fn with_token() -> reqwest::Client {
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+    reqwest::Client::builder().default_headers(headers).build().unwrap()
+}
 
 /// A folder that goes with its test.
 pub(crate) struct Folder(PathBuf);
@@ -179,15 +227,16 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let records: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
-        let kept = Some(Arc::clone(&records));
+        let kept = Kept::from(SqliteStore::in_memory().await.unwrap());
+        let records = Arc::clone(&kept.store);
+        admin(&kept).await;
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let hub = Arc::clone(&front.hub);
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: reqwest::Client::new(), records, cancel, tracker }
+        Self { yard, hub, address, http: with_token(), records, cancel, tracker }
     }
 
     /// Another process on the same cluster.

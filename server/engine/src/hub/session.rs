@@ -12,8 +12,11 @@ use std::{
 };
 
 use domain::{
+    access::{Action, Subject, Who},
+    account::UserName,
     hex::hex,
     log::Entry,
+    time::Timestamp,
     topic::{Selection, Topic},
     wire::{
         ClientFrame, Close, Cursor, ErrCode, PING_MS, PONG_MS, PROTOCOL, ServerFrame, View, Want,
@@ -78,10 +81,43 @@ struct Wildcard {
     lens: Arc<Lens>,
 }
 
+/// For whom a session looks: what they may not see does not exist for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// Their name; none: this machine itself.
+    pub user: Option<UserName>,
+    /// What they may do.
+    pub who: Who,
+    /// When their identity ends by itself, Unix milliseconds.
+    pub expires_ms: Option<i64>,
+}
+
+impl Viewer {
+    /// This machine itself, which sees everything: for commands and measurements.
+    pub fn house() -> Self {
+        Self { user: None, who: Who::console(), expires_ms: None }
+    }
+
+    fn expires(&self) -> Option<String> {
+        let at = Timestamp::from_unix_ms(self.expires_ms?).ok()?;
+        Some(at.to_string())
+    }
+
+    /// Whether a topic exists for them.
+    pub fn sees(&self, topic: &Topic) -> bool {
+        let subject = match topic {
+            Topic::Objects(fabric, kind) => Subject::Kind(fabric, *kind),
+            Topic::State(fabric) | Topic::Feed(fabric) => Subject::Fabric(fabric),
+        };
+        self.who.may(Action::View, subject)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Session {
     hub: Arc<Hub>,
+    viewer: Viewer,
     mailbox: Arc<Mailbox>,
     /// Boxed, since a map of few has room for eleven.
     following: BTreeMap<Sub, Box<Following>>,
@@ -108,9 +144,10 @@ pub enum Verdict {
 
 impl Session {
     /// A session that has heard nothing.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    pub fn new(hub: Arc<Hub>, viewer: Viewer) -> Self {
         Self {
             hub,
+            viewer,
             mailbox: Arc::default(),
             following: BTreeMap::new(),
             wildcards: Vec::new(),
@@ -175,11 +212,11 @@ impl Session {
         self.say(&ServerFrame::Welcome {
             protocol: PROTOCOL,
             sid: hex(&sid),
-            user: None,
+            user: self.viewer.user.as_ref().map(ToString::to_string),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             ping_ms: PING_MS,
             pong_ms: PONG_MS,
-            session_expires: None,
+            session_expires: self.viewer.expires(),
         });
         self.follow_all(topics)
     }
@@ -449,11 +486,13 @@ impl Drop for Session {
 
 /// The frames of an HTTP snapshot of topics: for each, what a subscription from its place would begin with.
 /// A topic that was never complete gives nothing, which the client reads as "loading".
-pub fn snapshot(hub: &Arc<Hub>, wants: Vec<Want>) -> Vec<String> {
-    let mut session = Session::new(Arc::clone(hub));
+pub fn snapshot(hub: &Arc<Hub>, viewer: Viewer, wants: Vec<Want>) -> Vec<String> {
+    let mut session = Session::new(Arc::clone(hub), viewer);
     session.ask(wants);
     std::iter::from_fn(|| session.next_pulled()).collect()
 }
 
+#[cfg(test)]
+mod rights;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,12 @@ use domain::{
 };
 use engine::{
     clock::Stamp,
-    hub::{Cell, Hub, keyed::KeyedTopic, payload::Payload, session::Session},
+    hub::{
+        Cell, Hub,
+        keyed::KeyedTopic,
+        payload::Payload,
+        session::{Session, Viewer},
+    },
 };
 use proptest::prelude::*;
 
@@ -87,7 +92,7 @@ impl World {
         for output in self.link.step(self.now, 0, input) {
             match output {
                 Output::Dial(line, _) => {
-                    self.session = Some(Session::new(Arc::clone(&self.hub)));
+                    self.session = Some(Session::new(Arc::clone(&self.hub), Viewer::house()));
                     self.line = line;
                     self.input(Input::Opened(line));
                 }
@@ -257,7 +262,7 @@ fn a_reader_that_sleeps_through_thousands_of_changes_gets_one_per_key() {
 #[test]
 fn nothing_that_a_client_says_breaks_a_session() {
     let hub = Arc::new(Hub::new());
-    let mut session = Session::new(Arc::clone(&hub));
+    let mut session = Session::new(Arc::clone(&hub), Viewer::house());
     for text in ["", "{", "null", "[]", r#"{"t":"nope"}"#] {
         session.hear(text);
     }
@@ -265,7 +270,7 @@ fn nothing_that_a_client_says_breaks_a_session() {
     assert!(said.iter().filter(|text| text.contains("bad_frame\"")).count() >= 5, "{said:?}");
     assert!(said.last().unwrap().contains("4501"), "{said:?}");
 
-    let mut session = Session::new(hub);
+    let mut session = Session::new(hub, Viewer::house());
     session.hear(r#"{"t":"hello","protocol":1,"topics":[{"topic":"objects/../x"},{"topic":"state/none","labels":"a in (("},{"topic":"feed/*","at":"garbage;;=:"}]}"#);
     session.hear(r#"{"t":"need","topic":"state/none","key":"x"}"#);
     session.hear(r#"{"t":"resync","topic":"state/none"}"#);
@@ -275,7 +280,7 @@ fn nothing_that_a_client_says_breaks_a_session() {
     assert!(said[0].contains("welcome"));
     assert!(said.iter().filter(|text| text.contains("unknown_topic")).count() >= 3, "{said:?}");
     let hello = r#"{"t":"hello","protocol":9}"#;
-    let mut session = Session::new(Arc::new(Hub::new()));
+    let mut session = Session::new(Arc::new(Hub::new()), Viewer::house());
     assert_eq!(
         session.hear(hello),
         engine::hub::session::Verdict::Close(domain::wire::Close::UnknownProtocol)

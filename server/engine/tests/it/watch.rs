@@ -263,7 +263,12 @@ async fn credentials_in_agents_are_on_no_way_out() {
         domain::wire::Want::rows("state/test"),
         domain::wire::Want::rows("feed/test"),
     ];
-    let frames = engine::hub::session::snapshot(&house.engine.hub, wants).join("\n");
+    let frames = engine::hub::session::snapshot(
+        &house.engine.hub,
+        engine::hub::session::Viewer::house(),
+        wants,
+    )
+    .join("\n");
     assert!(frames.contains("leaf-01"));
     assert!(!frames.contains(planted));
     assert!(!frames.contains("managedFields"));

@@ -451,7 +451,7 @@ fn short(value: &Value) -> String {
 pub(crate) fn seed(client: &mut Client, replica: &Replica) {
     for want in client.wants.values().filter(|want| want.topic.starts_with("objects/")) {
         let mut items = Vec::new();
-        for text in session::snapshot(&replica.hub, vec![want.clone()]) {
+        for text in session::snapshot(&replica.hub, session::Viewer::house(), vec![want.clone()]) {
             match ServerFrame::read(&text).unwrap() {
                 ServerFrame::Snapshot { items: part, .. } => items.extend(part),
                 ServerFrame::Synced { topic, at, .. } => {

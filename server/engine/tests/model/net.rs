@@ -9,7 +9,7 @@ use domain::{
         link::{How, Input, Line, LinkState, Output, Session as Answer},
     },
 };
-use engine::hub::session::{Session, Verdict};
+use engine::hub::session::{Session, Verdict, Viewer};
 
 use super::{
     audit::{Broken, Promise},
@@ -46,7 +46,8 @@ impl World {
         match output {
             Output::Dial(line, How::WebSocket) => {
                 client.drop_conn();
-                let session = Session::new(self.replicas[client.route].hub.clone());
+                let session =
+                    Session::new(self.replicas[client.route].hub.clone(), Viewer::house());
                 client.conn = Some(Conn::new(line, session, client.route));
                 self.input(at, Input::Opened(line))?;
             }

@@ -11,7 +11,7 @@ use domain::{
     wire::{At, Close, Cursor, ErrCode, ServerFrame, View, Want},
 };
 
-use super::{Following, Place, Session, Verdict, Wildcard};
+use super::{Following, Place, Session, Verdict, Viewer, Wildcard};
 use crate::{
     hub::{
         Cell, Hub,
@@ -120,7 +120,7 @@ impl Session {
         let place = Place::of(want.at);
         if selection.is_wildcard() {
             self.wildcards.retain(|known| known.asked != want.topic);
-            let topics = self.hub.select(&selection);
+            let topics = self.select(&selection);
             let wildcard = Wildcard { asked: want.topic, selection, lens: Arc::clone(&lens) };
             self.wildcards.push(wildcard);
             for topic in topics {
@@ -132,7 +132,7 @@ impl Session {
             return;
         }
         match want.topic.parse::<Topic>() {
-            Ok(topic) if self.hub.cell(&topic).is_some() => self.follow(topic, lens, true, place),
+            Ok(topic) if self.cell(&topic).is_some() => self.follow(topic, lens, true, place),
             _ => {
                 let message = format!(
                     "there is no topic `{}` here; the overview lists the fabrics",
@@ -149,7 +149,7 @@ impl Session {
     }
 
     fn follow(&mut self, topic: Topic, lens: Arc<Lens>, named: bool, place: Option<Place>) {
-        let Some(cell) = self.hub.cell(&topic) else { return };
+        let Some(cell) = self.cell(&topic) else { return };
         let known = self.find(&topic).map(|(sub, known)| (sub, known.lens.sees_as(&lens)));
         // Seen in another way, what changed since says nothing of what came into sight.
         let place = place.filter(|_| known.is_none_or(|(_, same)| same));
@@ -258,12 +258,42 @@ impl Session {
         }
     }
 
+    /// A topic, as far as it exists for who looks.
+    fn cell(&self, topic: &Topic) -> Option<Cell> {
+        if self.viewer.sees(topic) { self.hub.cell(topic) } else { None }
+    }
+
+    fn select(&self, selection: &Selection) -> Vec<Topic> {
+        let mut topics = self.hub.select(selection);
+        topics.retain(|topic| self.viewer.sees(topic));
+        topics
+    }
+
+    /// Looks for somebody with other rights from now on: what they may not see any more is taken back, said
+    /// or not yet said, and what they may see now joins what they asked for.
+    pub fn look_for(&mut self, viewer: Viewer) {
+        if viewer != self.viewer {
+            self.viewer = viewer;
+            self.reconcile();
+        }
+    }
+
+    /// Stops following anything and takes back whatever was not sent yet: who looked may look no longer.
+    pub fn silence(&mut self) {
+        self.wildcards.clear();
+        let subs: Vec<Sub> = self.following.keys().copied().collect();
+        for sub in subs {
+            self.drop_sub(sub);
+        }
+        self.out.clear();
+    }
+
     /// Follows topics that appeared, forgets those that went, and begins anew with those that were replaced.
     pub fn reconcile(&mut self) {
         let mut replaced = Vec::new();
         let mut gone = Vec::new();
         for (sub, known) in &self.following {
-            match self.hub.cell(&known.topic) {
+            match self.cell(&known.topic) {
                 None => gone.push(*sub),
                 Some(cell) if !cell.is(&known.cell) => replaced.push(*sub),
                 Some(_) => {}
@@ -272,8 +302,10 @@ impl Session {
         for sub in gone {
             if let Some(known) = self.drop_sub(sub) {
                 self.news = true;
+                // Whether it is gone or out of sight is told only to who saw it.
+                let reason = if self.viewer.sees(&known.topic) { "gone" } else { "rights" };
                 let topic = known.topic.to_string();
-                self.say(&ServerFrame::Revoke { topic, reason: "gone".to_owned() });
+                self.say(&ServerFrame::Revoke { topic, reason: reason.to_owned() });
             }
         }
         for sub in replaced {
@@ -305,7 +337,7 @@ impl Session {
             self.following.values().map(|known| &known.topic).collect();
         let mut found: BTreeSet<Topic> = BTreeSet::new();
         for wildcard in &self.wildcards {
-            found.extend(self.hub.select(&wildcard.selection));
+            found.extend(self.select(&wildcard.selection));
         }
         let missing = found.iter().filter(|topic| !followed.contains(topic));
         wrong.extend(missing.filter_map(|topic| Some((topic.clone(), self.ruling(topic)?))));

@@ -52,7 +52,7 @@ impl World {
     }
 
     fn session(&self, topics: &Value) -> Session {
-        let mut session = Session::new(Arc::clone(&self.hub));
+        let mut session = Session::new(Arc::clone(&self.hub), Viewer::house());
         let hello = json!({"t": "hello", "protocol": 1, "topics": topics});
         assert_eq!(session.hear(&hello.to_string()), Verdict::Continue);
         session
@@ -209,7 +209,7 @@ fn a_name_that_was_never_asked_for_cannot_be_given_up_and_a_name_outlives_a_wild
 #[test]
 fn a_wildcard_is_one_of_the_topics_asked_for_however_much_it_brings() {
     let world = World::new();
-    let session = Session::new(Arc::clone(&world.hub));
+    let session = Session::new(Arc::clone(&world.hub), Viewer::house());
     let mut session = session.with_most_topics(2);
     let topics = json!([{"topic": "objects/*/*"}, {"topic": "feed/f"}]);
     let hello = json!({"t": "hello", "protocol": 1, "topics": topics});
