@@ -5,6 +5,7 @@
 //   node frontend/build.mjs --profile dev|release --out target/site
 //
 // <out>/pkg/hnp.<hash>.{js,wasm,css}   may be cached for ever
+// <out>/pkg/office.<hash>.css           the style sheet of office pages, under the hash of the other one
 // <out>/pkg/snippets/…                 the JavaScript that Rust crates bring along
 // <out>/hash.txt                       `js: …`, `wasm: …`, `css: …`; leptos reads it
 // <out>/sizes.json                     bytes of the three, raw and brotli; the size budget reads it
@@ -179,8 +180,8 @@ function buildClient(options) {
   return { folder, key, fresh: true };
 }
 
-/** style/main.css with each `@import "x.css"` replaced by that file, once, in order. */
-function bundleStyle(file = path.join(ROOT, 'style', 'main.css'), seen = new Set()) {
+/** A style sheet with each `@import "x.css"` replaced by that file, once, in order. */
+function bundleStyle(file, seen = new Set()) {
   if (seen.size === 0 && !fs.existsSync(file)) return '';
   if (seen.has(file)) return '';
   seen.add(file);
@@ -224,18 +225,18 @@ function publish(site, name, content, options, previous) {
 }
 
 /** The three hashed files: name, hash, content. The script names the module, so the module is hashed first. */
-function hashedFiles(client, css) {
-  const hashed = (kind, content) => {
-    const hash = sha256(content).slice(0, 16);
+function hashedFiles(client, css, office) {
+  const hashed = (kind, content, ...more) => {
+    const hash = sha256(content, ...more).slice(0, 16);
     return { kind, hash, name: `pkg/${NAME}.${hash}.${kind}`, content };
   };
   const wasm = hashed('wasm', fs.readFileSync(path.join(client.folder, `${NAME}_bg.wasm`)));
   const script = fs.readFileSync(path.join(client.folder, `${NAME}.js`), 'utf8').replaceAll(`${NAME}_bg.wasm`, path.posix.basename(wasm.name));
-  return [hashed('js', Buffer.from(script)), wasm, hashed('css', Buffer.from(css))];
+  return [hashed('js', Buffer.from(script)), wasm, hashed('css', Buffer.from(css), office)];
 }
 
 /** Puts the site together in a new folder and swaps it in. */
-function assemble(options, client, css) {
+function assemble(options, client, css, office) {
   const fresh = `${options.out}.new`;
   const stamp = `${options.out}.stamp.json`;
   // Copies of the other profile were compressed differently.
@@ -250,7 +251,9 @@ function assemble(options, client, css) {
   for (const name of filesBelow(snippets)) {
     publish(fresh, path.posix.join('pkg/snippets', name), fs.readFileSync(path.join(snippets, name)), options, previous);
   }
-  const files = hashedFiles(client, css);
+  const files = hashedFiles(client, css, office);
+  // No part of a first visit, so not among the sizes.
+  publish(fresh, `pkg/office.${files.find(({ kind }) => kind === 'css').hash}.css`, Buffer.from(office), options, previous);
   const sizes = files.map(({ kind, name, content }) => ({
     kind, name, raw: content.length, brotli: publish(fresh, name, content, options, previous),
   }));
@@ -274,14 +277,14 @@ function printSizes(options) {
 const started = Date.now();
 const options = readArguments(process.argv.slice(2));
 const client = buildClient(options);
-const css = squeeze(bundleStyle());
+const [css, office] = ['main.css', 'office.css'].map((name) => squeeze(bundleStyle(path.join(ROOT, 'style', name))));
 const publicFolder = path.join(ROOT, 'public');
 const stamp = `${options.out}.stamp.json`;
-const key = sha256(client.key, options.profile, css,
+const key = sha256(client.key, options.profile, css, office,
   ...filesBelow(publicFolder).flatMap((name) => [name, fs.readFileSync(path.join(publicFolder, name))]));
 const current = readJson(stamp)?.key === key && fs.existsSync(path.join(options.out, 'hash.txt'));
 if (!current) {
-  assemble(options, client, css);
+  assemble(options, client, css, office);
   fs.writeFileSync(stamp, JSON.stringify({ key, profile: options.profile }));
 }
 printSizes(options);

@@ -83,3 +83,32 @@ pub(crate) fn is_writing() -> bool {
             || element.has_attribute("contenteditable")
     })
 }
+
+/// Gets this address from the server anew, as soon as it is the browser's.
+pub(crate) fn reload() {
+    // The router writes the address once it has shown what belongs to it.
+    set_timeout(
+        || {
+            // A page that goes anyway may refuse.
+            let _ = window().location().reload();
+        },
+        std::time::Duration::ZERO,
+    );
+}
+
+/// The text of the page's heading; empty if there is none.
+pub(crate) fn heading() -> String {
+    let heading = document().query_selector("main h1").ok().flatten();
+    heading.and_then(|heading| heading.text_content()).unwrap_or_default()
+}
+
+/// Copies the text of the element that a clicked button names by `data-copy`.
+pub(crate) fn copy_asked(event: &web_sys::MouseEvent) {
+    let clicked = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    let Some(button) = clicked.filter(|button| button.has_attribute("data-copy")) else { return };
+    let named = button.get_attribute("data-copy").and_then(|id| element(&id));
+    let Some(text) = named.and_then(|named| named.text_content()) else { return };
+    // A refusal leaves the button as it was.
+    let _ = window().navigator().clipboard().write_text(&text);
+    button.set_text_content(Some("Copied"));
+}

@@ -12,7 +12,7 @@ use std::{
 use domain::{
     kind::Kind,
     object::ObjectKey,
-    report::{FabricSummary, Overview},
+    report::{FabricSummary, Me, Overview},
     state::{FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
     topic::{FabricId, Topic as TopicName},
     wire::{
@@ -120,6 +120,8 @@ pub struct Fabrics {
     /// Seeding once, before any of them reads, keeps what they built from being thrown away while it
     /// is written out.
     seeded: StoredValue<Arc<Once>>,
+    /// Who asked.
+    me: StoredValue<Option<Me>>,
 }
 
 impl Fabrics {
@@ -127,7 +129,13 @@ impl Fabrics {
     pub fn provide(live: Live) -> Self {
         let read = overview(false);
         let topics = live.follow_all(Want::rows(STATES));
-        let fabrics = Self { live, topics, read, seeded: StoredValue::new(Arc::new(Once::new())) };
+        let fabrics = Self {
+            live,
+            topics,
+            read,
+            seeded: StoredValue::new(Arc::new(Once::new())),
+            me: StoredValue::new(None),
+        };
         provide_context(fabrics);
         fabrics
     }
@@ -144,11 +152,17 @@ impl Fabrics {
     pub async fn ready(self) -> Result<i64, ApiError> {
         let overview = self.read.await?;
         self.seeded.get_value().call_once(|| {
+            self.me.set_value(overview.me.clone());
             for summary in &overview.fabrics {
                 seed(self.live, summary);
             }
         });
         Ok(overview.now_ms)
+    }
+
+    /// Who asked, once [`Self::ready`]; none where nobody has to sign in.
+    pub fn me(self) -> Option<Me> {
+        self.me.get_value()
     }
 
     /// The names of all fabrics, sorted. Tracked.

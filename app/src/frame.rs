@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::{fabrics::Fabrics, feeds::Feeds, live::Live, toasts::Toasts};
 
+pub mod account;
 pub mod banner;
 pub mod bell;
 pub mod keys;
@@ -16,6 +17,7 @@ pub mod tab;
 mod teller;
 pub mod theme;
 
+use account::Account;
 use banner::StaleBanner;
 use bell::{Bell, ToastStack};
 use keys::Keys;
@@ -65,6 +67,7 @@ fn TopBar(theme: Theme) -> impl IntoView {
             <Bell/>
             <span class="wide-only"><ThemeChoice theme/></span>
             <button type="button" class="icon-button wide-only" popovertarget="keys" aria-label="Keys">"?"</button>
+            <Account/>
         </header>
     }
 }

@@ -21,6 +21,7 @@ pub mod feeds;
 pub mod frame;
 pub mod links;
 pub mod live;
+pub mod office;
 pub mod page;
 pub mod router;
 pub mod shell;

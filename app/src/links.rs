@@ -8,6 +8,20 @@ use domain::{
     topic::FabricId,
 };
 
+/// The settings, an office page.
+pub const SETTINGS: &str = "/settings";
+/// The audit log, an office page.
+pub const AUDIT: &str = "/audit";
+/// One's own account, an office page.
+pub const ACCOUNT: &str = "/account";
+/// Where the form that signs out posts to.
+pub const LOGOUT: &str = "/logout";
+
+/// Where to sign in and then go on at an address of the console, given as path and query.
+pub fn sign_in(next: &str) -> String {
+    format!("/login?next={}", encode(next))
+}
+
 /// The page of a fabric.
 pub fn fabric(fabric: &FabricId) -> String {
     format!("/f/{fabric}")
@@ -85,6 +99,14 @@ mod tests {
         assert_eq!(Place::of(&fabric(&demo)).kind, None);
         assert_eq!(Place::of("/"), Place::default());
         assert_eq!(Place::of("/login"), Place::default());
+    }
+
+    #[test]
+    fn the_way_to_sign_in_keeps_the_whole_address() {
+        assert_eq!(
+            sign_in("/f/demo/vpcs?q=a&b=c#d"),
+            "/login?next=%2Ff%2Fdemo%2Fvpcs%3Fq%3Da%26b%3Dc%23d"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use leptos_router::{
 };
 
 use crate::frame::Frame;
+use crate::office::OfficePage;
 use crate::page::{
     fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView,
     overview::OverviewPage,
@@ -27,6 +28,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/f/:fabric") view=FabricPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural") view=ListView ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural/:namespace/:name") view=ObjectView ssr=SsrMode::Async/>
+                <Route path=path!("/settings/*any") view=OfficePage ssr=SsrMode::Async/>
+                <Route path=path!("/account/*any") view=OfficePage ssr=SsrMode::Async/>
+                <Route path=path!("/audit/*any") view=OfficePage ssr=SsrMode::Async/>
             </Routes></Frame>
         </Router>
     }

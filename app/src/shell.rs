@@ -4,16 +4,41 @@
 //! the request.
 
 use leptos::{nonce::use_nonce, prelude::*};
-use leptos_meta::{HashedStylesheet, MetaTags};
+use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 
-use crate::router::App;
+use crate::{
+    office::{self, Content, Surround},
+    router::App,
+};
 
 /// Applies the stored theme and width of the rail before the first paint. Kept in a file of its own
 /// so that it can be read as what it is.
 const BEFORE_PAINT: &str = include_str!("shell/before_paint.js");
 
-/// The document. The server hands it to its routes; `options` say where script and style lie.
+/// Name of the style sheet of office pages; it shares the hash of the other one.
+const OFFICE_STYLE: &str = "office";
+
+/// The document. The server hands it to its routes; `options` say where script and style lie. An office
+/// page has a further style sheet; one without a frame has no script but that for the theme.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let office = office::content();
+    let style = office.is_some().then(|| {
+        let mut options = options.clone();
+        options.output_name = OFFICE_STYLE.into();
+        view! { <HashedStylesheet options id="office-style"/> }
+    });
+    let bare = office.filter(|content| content.surround == Surround::Bare);
+    let (script, body) = if let Some(Content { title, html, .. }) = bare {
+        provide_meta_context();
+        let body = view! {
+            <Title text=format!("{title} · HNP")/>
+            <main id="main" class="office" inner_html=html.to_string()></main>
+        };
+        (None, body.into_any())
+    } else {
+        let script = view! { <HydrationScripts options=options.clone()/> };
+        (Some(script), view! { <App/> }.into_any())
+    };
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -24,13 +49,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content="Live command centre for Hedgehog fabrics"/>
                 <link rel="icon" type="image/svg+xml" href="/favicon.svg" id="favicon"/>
                 <script nonce=use_nonce()>{BEFORE_PAINT}</script>
-                <HashedStylesheet options=options.clone() id="style"/>
-                <HydrationScripts options/>
+                <HashedStylesheet options id="style"/>
+                {style}
+                {script}
                 <MetaTags/>
             </head>
-            <body>
-                <App/>
-            </body>
+            <body>{body}</body>
         </html>
     }
 }

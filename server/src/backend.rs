@@ -218,7 +218,7 @@ impl Backend for Desk {
                 FeedPart { at, events: events.iter().map(|event| (**event).clone()).collect() },
             ))
         });
-        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics })
+        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics, me: None })
     }
 
     async fn list(

@@ -13,7 +13,7 @@ use app::{
         object::{ObjectKey, ObjectRef, Row},
         readiness::Readiness,
         report::{
-            Edge, FabricSummary, FeedPart, ListPage, ListQuery, ListRow, ObjectPage, Overview,
+            Edge, FabricSummary, FeedPart, ListPage, ListQuery, ListRow, Me, ObjectPage, Overview,
             Presence, Relations,
         },
         state::{
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) fabrics: Vec<FabricSummary>,
     pub(crate) events: Vec<Event>,
     pub(crate) objects: BTreeMap<(Kind, ObjectKey), Value>,
+    /// Who asks.
+    pub(crate) me: Option<Me>,
     /// Everything fails with this.
     pub(crate) broken: Option<ApiError>,
 }
@@ -112,7 +114,19 @@ pub(crate) fn connected() -> World {
         fabrics: vec![fabric],
         events: vec![updated(3, "Switch/default/leaf-01")],
         objects,
+        me: None,
         broken: None,
+    }
+}
+
+/// Somebody who administers everything.
+pub(crate) fn admin() -> Me {
+    Me {
+        name: "ann".into(),
+        role: "admin everywhere".into(),
+        expires_ms: Some(NOW + 3_600_000),
+        may_settings: true,
+        may_audit: true,
     }
 }
 
@@ -208,7 +222,7 @@ impl Backend for World {
         }
         let part = FeedPart { at: Cursor("e1".into(), 9), events: self.events.clone() };
         let feeds = self.fabrics.iter().map(|fabric| (fabric.id.clone(), part.clone())).collect();
-        Ok(Overview { now_ms: NOW, fabrics: self.fabrics.clone(), feeds })
+        Ok(Overview { now_ms: NOW, fabrics: self.fabrics.clone(), feeds, me: self.me.clone() })
     }
 
     async fn list(&self, fabric: FabricId, kind: Kind, _: ListQuery) -> Result<ListPage, ApiError> {

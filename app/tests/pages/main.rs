@@ -11,5 +11,6 @@
 mod fake;
 mod hostile;
 mod html;
+mod office;
 mod render;
 mod states;

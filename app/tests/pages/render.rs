@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU16, Ordering},
 };
 
-use app::{StatusHook, backend::Backend};
+use app::{StatusHook, backend::Backend, office::Content};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use leptos::{config::LeptosOptions, prelude::*};
 use leptos_integration_utils::ExtendResponse;
@@ -34,11 +34,20 @@ impl ExtendResponse for Body {
 
 /// Renders the page at `path` over `backend`.
 pub(crate) fn page(path: &str, backend: Arc<dyn Backend>) -> Rendered {
+    page_with(path, backend, None)
+}
+
+/// Renders the page at `path`, which may be an office page with its content.
+pub(crate) fn page_with(
+    path: &str,
+    backend: Arc<dyn Backend>,
+    content: Option<Content>,
+) -> Rendered {
     // The second test of the process finds it there.
     let _ = any_spawner::Executor::init_tokio();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, render(path.to_owned(), backend))
+    local.block_on(&runtime, render(path.to_owned(), backend, content))
 }
 
 /// Renders a page many times at once, on several threads, as a busy server does.
@@ -46,8 +55,9 @@ pub(crate) fn pages(path: &str, backend: &Arc<dyn Backend>, times: usize) -> Vec
     let _ = any_spawner::Executor::init_tokio();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-    let under_way: Vec<_> =
-        (0..times).map(|_| runtime.spawn(render(path.to_owned(), Arc::clone(backend)))).collect();
+    let under_way: Vec<_> = (0..times)
+        .map(|_| runtime.spawn(render(path.to_owned(), Arc::clone(backend), None)))
+        .collect();
     runtime.block_on(async {
         let mut done = Vec::new();
         for task in under_way {
@@ -60,7 +70,7 @@ pub(crate) fn pages(path: &str, backend: &Arc<dyn Backend>, times: usize) -> Vec
 /// How long a page may take on a loaded machine.
 const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 
-async fn render(path: String, backend: Arc<dyn Backend>) -> Rendered {
+async fn render(path: String, backend: Arc<dyn Backend>, office: Option<Content>) -> Rendered {
     let status = Arc::new(AtomicU16::new(200));
     let (meta, output) = ServerMetaContext::new();
     let hook = {
@@ -73,6 +83,9 @@ async fn render(path: String, backend: Arc<dyn Backend>) -> Rendered {
         provide_context(meta);
         provide_context(backend);
         provide_context(hook);
+        if let Some(content) = office {
+            provide_context(content);
+        }
         leptos::nonce::provide_nonce();
     };
     let body = Body::from_app(
