@@ -7,6 +7,9 @@
 //! Invariant: the browser's half holds no word of these pages and asks for none; no script is in them; a
 //! link within them leaves the page, as one without script would.
 
+#[cfg(feature = "ssr")]
+pub mod door;
+
 use std::sync::Arc;
 
 use leptos::prelude::*;

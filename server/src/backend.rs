@@ -12,13 +12,14 @@ use app::{
 };
 use async_trait::async_trait;
 use domain::{
+    access::{Action, Subject},
     feed::Event as DomainEvent,
     kind::Kind,
     object::{ObjectKey, ObjectRef},
     references,
     report::{
         EMBEDDED_EVENTS, EMBEDDED_ROWS, Edge, FabricSummary, FeedPart, ListPage, ListQuery,
-        ListRow, ObjectPage, Overview, Presence, Relations,
+        ListRow, Me, ObjectPage, Overview, Presence, Relations,
     },
     state::{KindCount, SwitchReadiness, WatchState},
     topic::{FabricId, Topic},
@@ -57,6 +58,18 @@ impl Desk {
         let visible = self.caller.viewer().sees(topic);
         let topic_there = visible.then(|| self.hub.keyed(topic)).flatten();
         topic_there.ok_or_else(|| ApiError::NoFabric { fabric: topic.fabric().to_string() })
+    }
+
+    /// Who asks, as the frame of every page shows it.
+    fn me(&self) -> Option<Me> {
+        let may = |action| self.caller.who.may(action, Subject::House);
+        Some(Me {
+            name: self.caller.user.as_ref()?.to_string(),
+            role: self.caller.who.rights.to_string(),
+            expires_ms: self.caller.expires_ms,
+            may_settings: true,
+            may_audit: may(Action::ReadAudit),
+        })
     }
 
     /// The newest events about an object, newest first: what is held, continued by what is recorded.
@@ -218,7 +231,7 @@ impl Backend for Desk {
                 FeedPart { at, events: events.iter().map(|event| (**event).clone()).collect() },
             ))
         });
-        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics, me: None })
+        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics, me: self.me() })
     }
 
     async fn list(

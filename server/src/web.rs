@@ -5,7 +5,12 @@
 use std::sync::Arc;
 
 use app::backend::Backend;
-use axum::{Router, extract::FromRef, middleware, routing::get};
+use axum::{
+    Router,
+    extract::FromRef,
+    middleware,
+    routing::{get, post},
+};
 use engine::{hub::Hub, store::Store};
 use leptos::config::LeptosOptions;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +33,8 @@ pub mod headers;
 pub mod identify;
 pub mod live;
 pub mod map;
+pub mod next;
+pub mod office;
 pub mod pages;
 pub mod poll;
 pub mod probes;
@@ -87,6 +94,10 @@ pub fn router(front: Front) -> Router {
             "/api/v1/live/snapshot",
             get(snapshot::one).post(snapshot::many).layer(CompressionLayer::new()),
         );
+    let doors = Router::new()
+        .route("/login", get(door::forms::login).post(door::forms::enter))
+        .route("/logout", post(door::forms::exit))
+        .route("/setup/{token}", get(door::forms::setup).post(door::forms::found));
     let records = Router::new()
         .route("/api/v1/fabrics/{fabric}/events", get(records::events))
         .route("/api/v1/fabrics/{fabric}/objects", get(records::objects))
@@ -100,9 +111,11 @@ pub fn router(front: Front) -> Router {
         .merge(probes)
         .merge(live)
         .merge(records)
+        .merge(doors)
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)
+        .layer(middleware::from_fn_with_state(front.clone(), office::print))
         .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
         .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
         .layer(sessions::layer(&front.registrar, front.secure_cookies))

@@ -34,6 +34,8 @@ use crate::registrar::{
     sessions::{AGENT, FROM, OPENED, USER},
 };
 
+pub mod forms;
+
 /// What somebody signs in with.
 #[derive(Deserialize)]
 pub struct Credentials {
