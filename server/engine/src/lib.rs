@@ -14,3 +14,4 @@ pub mod keeper;
 pub mod metrics;
 pub mod recorder;
 pub mod store;
+pub mod vault;

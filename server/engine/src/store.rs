@@ -20,7 +20,7 @@ use domain::{
 use serde_json::Value;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod directory;
 mod pack;
 pub mod sqlite;

@@ -85,16 +85,16 @@ CREATE TABLE registered (
   revision   INTEGER NOT NULL
 ) STRICT;
 
--- What was done, as a chain. What stands beside the text is taken from it, to find it by.
+-- What was done, as a chain. What it is found by is always read from the text, so it says nothing else.
 CREATE TABLE audit (
   seq     INTEGER PRIMARY KEY,
   at_ms   INTEGER NOT NULL,
   text    TEXT NOT NULL,
   digest  TEXT NOT NULL,
-  user    TEXT,
-  act     TEXT NOT NULL,
-  fabric  TEXT,
-  outcome TEXT NOT NULL
+  user    TEXT GENERATED ALWAYS AS (json_extract(text, '$.who.user')) VIRTUAL,
+  act     TEXT GENERATED ALWAYS AS (json_extract(text, '$.act')) VIRTUAL,
+  fabric  TEXT GENERATED ALWAYS AS (json_extract(text, '$.fabric')) VIRTUAL,
+  outcome TEXT GENERATED ALWAYS AS (json_extract(text, '$.outcome')) VIRTUAL
 ) STRICT;
 CREATE INDEX audit_by_user ON audit (user, seq) WHERE user IS NOT NULL;
 CREATE INDEX audit_by_act ON audit (act, seq);

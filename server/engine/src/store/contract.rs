@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here knows an implementation; times are made up, so nothing depends on a clock.
 
-pub(super) mod directory;
+pub(crate) mod directory;
 mod feeds;
 mod leases;
 pub(super) mod model;

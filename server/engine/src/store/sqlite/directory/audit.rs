@@ -2,10 +2,7 @@
 //!
 //! Invariant: no link is changed or removed here, and the database would refuse it.
 
-use domain::{
-    audit::{BEGINNING, Deed, Link, digest},
-    topic::FabricId,
-};
+use domain::audit::{BEGINNING, Deed, Link, Outcome, digest};
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -17,11 +14,12 @@ use crate::store::{
 /// Longest text of a deed with what was before and after, in bytes; without them it is short.
 const LONGEST: usize = 64 << 10;
 
-/// A word of a closed list, as its JSON says it.
-fn word(value: impl serde::Serialize) -> String {
-    match value.serialize(serde_json::value::Serializer) {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
+/// How an outcome is written in the text.
+const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Refused => "refused",
+        Outcome::Failed => "failed",
     }
 }
 
@@ -55,20 +53,13 @@ pub(super) async fn append(
     let seq = unsigned(last)? + 1;
     let text = text(deed)?;
     let digest = digest(&previous, seq, now_ms, &text);
-    sqlx::query(
-        "INSERT INTO audit (seq, at_ms, text, digest, user, act, fabric, outcome)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(signed(seq)?)
-    .bind(now_ms)
-    .bind(text)
-    .bind(&digest)
-    .bind(&deed.who.user)
-    .bind(word(deed.act))
-    .bind(deed.fabric.as_ref().map(FabricId::as_str))
-    .bind(word(deed.outcome))
-    .execute(&mut *connection)
-    .await?;
+    sqlx::query("INSERT INTO audit (seq, at_ms, text, digest) VALUES (?, ?, ?, ?)")
+        .bind(signed(seq)?)
+        .bind(now_ms)
+        .bind(text)
+        .bind(&digest)
+        .execute(&mut *connection)
+        .await?;
     if let Some(sealer) = sealer {
         let (key, mac) = sealer(seq, &digest);
         sqlx::query("INSERT OR REPLACE INTO seal (id, seq, mac, key) VALUES (1, ?, ?, ?)")

@@ -6,10 +6,13 @@
 use domain::topic::FabricId;
 use sqlx::SqliteConnection;
 
-use super::{Halt, next_revision, users};
-use crate::store::{
-    directory::{Fabric, MOST_FABRICS, OrderError},
-    sqlite::fault::{Fault, length, unsigned},
+use super::{Halt, copy, next_revision, users};
+use crate::{
+    store::{
+        directory::{Fabric, MOST_FABRICS, OrderError},
+        sqlite::fault::{Fault, length, unsigned},
+    },
+    vault::{KEY_FACT, KeyId, LOST, key_of},
 };
 
 /// Rows that the size of the others is guessed from.
@@ -70,6 +73,24 @@ async fn present(
     }
 }
 
+/// Refuses credentials that were sealed with another key than the house's present one: the key was changed
+/// since, and may be gone by the time that they are read.
+async fn sealed_now(
+    connection: &mut SqliteConnection,
+    sealed: Option<&Vec<u8>>,
+) -> Result<(), Fault> {
+    let Some(sealed) = sealed.filter(|sealed| sealed.as_slice() != LOST) else { return Ok(()) };
+    let present = copy::fact(connection, KEY_FACT).await?;
+    let used = key_of(sealed);
+    match present {
+        Some(present) if used.as_ref().map(KeyId::as_str) != Some(present.as_str()) => {
+            let message = "the server's key was changed meanwhile; try again".to_owned();
+            Err(Fault::Impossible(message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Registers a fabric. Returns its revision.
 pub(super) async fn create(
     connection: &mut SqliteConnection,
@@ -84,6 +105,7 @@ pub(super) async fn create(
     if count >= length(MOST_FABRICS) {
         return Err(OrderError::TooMany { what: "fabrics", most: MOST_FABRICS }.into());
     }
+    sealed_now(connection, fabric.sealed.as_ref()).await?;
     let revision = next_revision(0, now_ms);
     sqlx::query(
         "INSERT INTO registered (name, settings, sealed, enabled, created_ms, changed_ms, revision)
@@ -117,6 +139,7 @@ pub(super) async fn change(
     now_ms: i64,
 ) -> Result<i64, Halt> {
     let before = present(connection, id, expected).await?;
+    sealed_now(connection, change.sealed.as_ref().and_then(Option::as_ref)).await?;
     let previous = i64::try_from(before.revision).unwrap_or(i64::MAX);
     let revision = next_revision(previous, now_ms);
     sqlx::query(
