@@ -3,6 +3,7 @@
 mod directory;
 mod file;
 mod killed;
+mod orders;
 mod speed;
 
 use std::sync::Arc;
