@@ -167,7 +167,7 @@ impl Fabrics {
 
     /// The names of all fabrics, sorted. Tracked.
     pub fn ids(self) -> Vec<FabricId> {
-        self.topics.names().get().into_iter().map(|topic| topic.fabric().clone()).collect()
+        self.topics.names().get().into_iter().filter_map(|topic| topic.fabric().cloned()).collect()
     }
 
     /// What is known of a fabric. Tracked: wakes its readers with each batch of its state topic.

@@ -57,7 +57,10 @@ impl Desk {
     fn visible(&self, topic: &Topic) -> Result<Arc<KeyedTopic>, ApiError> {
         let visible = self.caller.viewer().sees(topic);
         let topic_there = visible.then(|| self.hub.keyed(topic)).flatten();
-        topic_there.ok_or_else(|| ApiError::NoFabric { fabric: topic.fabric().to_string() })
+        topic_there.ok_or_else(|| {
+            let fabric = topic.fabric().map_or_else(String::new, ToString::to_string);
+            ApiError::NoFabric { fabric }
+        })
     }
 
     /// Who asks, as the frame of every page shows it.

@@ -15,6 +15,7 @@ use domain::{
 };
 use engine::{
     clock::now_ms,
+    hub::Hub,
     store::{
         StoreError,
         directory::{Digest, Directory, Done, Failures, Order, OrderError, Session, Token, User},
@@ -22,6 +23,7 @@ use engine::{
 };
 
 pub mod caller;
+pub mod notices;
 pub mod password;
 pub mod secret;
 pub mod sessions;
@@ -107,15 +109,16 @@ pub enum Unknown {
 #[derive(Debug, Clone)]
 pub struct Registrar {
     directory: Arc<dyn Directory>,
+    hub: Arc<Hub>,
     passwords: Passwords,
     standings: Arc<Standings>,
     terms: Terms,
 }
 
 impl Registrar {
-    /// A registrar before this directory.
-    pub fn new(directory: Arc<dyn Directory>, terms: Terms) -> Self {
-        Self { directory, passwords: Passwords::new(), standings: Arc::default(), terms }
+    /// A registrar before this directory, who tells people through the hub.
+    pub fn new(directory: Arc<dyn Directory>, hub: Arc<Hub>, terms: Terms) -> Self {
+        Self { directory, hub, passwords: Passwords::new(), standings: Arc::default(), terms }
     }
 
     /// The directory.

@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(check(&whole).unwrap().seq, 5);
         for at in 0..5 {
             let touches: [fn(&mut Link); 4] = [
-                |link| link.text = link.text.replace("n", "m"),
+                |link| link.text = link.text.replace('n', "m"),
                 |link| link.at_ms += 1,
                 |link| link.digest = BEGINNING.to_owned(),
                 // Even where whoever changed it made its digest anew, the next one tells.
@@ -324,9 +324,9 @@ mod tests {
                 },
             ];
             for (n, touch) in touches.iter().enumerate() {
-                let mut touched = whole.clone();
-                touch(&mut touched[at]);
-                assert!(check(&touched).is_err(), "link {at}, touch {n}");
+                let mut forged = whole.clone();
+                touch(&mut forged[at]);
+                assert!(check(&forged).is_err(), "link {at}, touch {n}");
             }
             let mut cut = whole.clone();
             cut.remove(at);

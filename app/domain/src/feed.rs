@@ -98,6 +98,9 @@ pub struct EventData {
     pub severity: Severity,
     /// One sentence.
     pub message: String,
+    /// Address on this server of what it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// `metadata.resourceVersion` of the object after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -119,6 +122,21 @@ pub struct EventData {
 }
 
 impl EventData {
+    /// A sentence, and the address of what it concerns.
+    pub fn said(severity: Severity, message: String, link: Option<String>) -> Self {
+        Self {
+            severity,
+            message,
+            link,
+            version: None,
+            manager: None,
+            changes: Vec::new(),
+            truncated: 0,
+            after_gap: false,
+            after_downtime: false,
+        }
+    }
+
     /// How it was found, where it was not seen as it happened.
     pub const fn found_how(&self) -> Option<&'static str> {
         match (self.after_gap, self.after_downtime) {

@@ -1,6 +1,6 @@
 //! Topics: the names of the keyed maps that the live protocol carries, and selections of them.
 //!
-//! A topic's text is `objects/{fabric}/{Kind}`, `state/{fabric}` or `feed/{fabric}`; a selection may
+//! A topic's text is `objects/{fabric}/{Kind}`, `state/{fabric}`, `feed/{fabric}` or `me`; a selection may
 //! put `*` in place of a fabric or a kind and then means all that exist, now and later.
 
 use std::{fmt, str::FromStr};
@@ -88,20 +88,23 @@ pub enum Topic {
     State(FabricId),
     /// What happened in a fabric, in order.
     Feed(FabricId),
+    /// What is addressed to whoever looks, in order.
+    Me,
 }
 
 /// Why a text names no topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a topic; write `objects/{{fabric}}/{{Kind}}`, `state/{{fabric}}` or `feed/{{fabric}}`"
+    "`{0}` is not a topic; write `objects/{{fabric}}/{{Kind}}`, `state/{{fabric}}`, `feed/{{fabric}}` or `me`"
 )]
 pub struct TopicError(String);
 
 impl Topic {
-    /// The fabric it belongs to.
-    pub fn fabric(&self) -> &FabricId {
+    /// The fabric it belongs to, if it belongs to one.
+    pub fn fabric(&self) -> Option<&FabricId> {
         match self {
-            Self::Objects(fabric, _) | Self::State(fabric) | Self::Feed(fabric) => fabric,
+            Self::Objects(fabric, _) | Self::State(fabric) | Self::Feed(fabric) => Some(fabric),
+            Self::Me => None,
         }
     }
 }
@@ -120,6 +123,7 @@ impl FromStr for Topic {
             Ok(Selection { family: Family::Feed, fabric: Some(fabric), .. }) => {
                 Ok(Self::Feed(fabric))
             }
+            Ok(Selection { family: Family::Me, .. }) => Ok(Self::Me),
             _ => Err(TopicError(text.chars().take(200).collect())),
         }
     }
@@ -145,6 +149,7 @@ impl fmt::Display for Topic {
             Self::Objects(fabric, kind) => write!(f, "objects/{fabric}/{kind}"),
             Self::State(fabric) => write!(f, "state/{fabric}"),
             Self::Feed(fabric) => write!(f, "feed/{fabric}"),
+            Self::Me => f.write_str("me"),
         }
     }
 }
@@ -158,6 +163,8 @@ pub enum Family {
     State,
     /// `feed/…`
     Feed,
+    /// `me`
+    Me,
 }
 
 /// One topic or, with `*`, several: what a client asks for.
@@ -174,7 +181,8 @@ pub struct Selection {
 impl Selection {
     /// Whether it holds a `*`.
     pub fn is_wildcard(&self) -> bool {
-        self.fabric.is_none() || (self.family == Family::Objects && self.kind.is_none())
+        self.family != Family::Me
+            && (self.fabric.is_none() || (self.family == Family::Objects && self.kind.is_none()))
     }
 
     /// Whether a topic is selected.
@@ -185,8 +193,9 @@ impl Selection {
             }
             Topic::State(_) => self.family == Family::State,
             Topic::Feed(_) => self.family == Family::Feed,
+            Topic::Me => self.family == Family::Me,
         };
-        family && self.fabric.as_ref().is_none_or(|wanted| wanted == topic.fabric())
+        family && self.fabric.as_ref().is_none_or(|wanted| Some(wanted) == topic.fabric())
     }
 }
 
@@ -200,6 +209,11 @@ impl FromStr for Selection {
             Some("objects") => Family::Objects,
             Some("state") => Family::State,
             Some("feed") => Family::Feed,
+            Some("me") => {
+                let alone = parts.next().is_none();
+                let me = Self { family: Family::Me, fabric: None, kind: None };
+                return if alone { Ok(me) } else { Err(refuse()) };
+            }
             _ => return Err(refuse()),
         };
         let fabric = match parts.next() {
@@ -225,7 +239,8 @@ mod tests {
 
     #[test]
     fn topics_read_back_as_they_were_written() {
-        for text in ["objects/prod/Switch", "objects/a.b-c/VPC", "state/prod", "feed/demo-2"] {
+        for text in ["objects/prod/Switch", "objects/a.b-c/VPC", "state/prod", "feed/demo-2", "me"]
+        {
             assert_eq!(text.parse::<Topic>().unwrap().to_string(), text);
         }
     }
@@ -240,7 +255,8 @@ mod tests {
             "objects/Prod/Switch",
             "state",
             "state/prod/x",
-            "me",
+            "me/x",
+            "me/*",
             "objects/prod/Switch/",
             "feed/",
         ] {
@@ -261,6 +277,7 @@ mod tests {
             ("objects/*/VPC", false),
             ("state/*", false),
             ("feed/prod", false),
+            ("me", false),
         ] {
             assert_eq!(text.parse::<Selection>().unwrap().matches(&topic), expected, "{text}");
         }

@@ -180,6 +180,7 @@ pub(crate) fn updated(id: u64, subject: &str) -> Event {
         subject: Some(subject.into()),
         time: "2026-11-23T23:43:15Z".into(),
         data: EventData {
+            link: None,
             severity: Severity::Info,
             message: format!("{subject} updated"),
             version: Some("77".into()),

@@ -6,11 +6,14 @@
 //! Invariant: a slow reader costs its own outbox, which is bounded by what it can see, and nothing else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use domain::topic::{FabricId, Selection, Topic};
+use domain::{
+    account::UserName,
+    topic::{FabricId, Selection, Topic},
+};
 use tokio::sync::watch;
 
 pub mod feed;
@@ -51,6 +54,8 @@ impl Cell {
 pub struct Hub {
     /// A lock, since topics come and go with fabrics only; held for a map operation.
     topics: RwLock<BTreeMap<Topic, Cell>>,
+    /// What is addressed to single people, while somebody looks for them.
+    personal: RwLock<BTreeMap<UserName, Arc<FeedTopic>>>,
     /// Counts changes of the set of topics.
     set: watch::Sender<u64>,
     /// What the live path counts.
@@ -66,7 +71,12 @@ impl Default for Hub {
 impl Hub {
     /// A hub without topics.
     pub fn new() -> Self {
-        Self { topics: RwLock::default(), set: watch::channel(0).0, metrics: Metrics::default() }
+        Self {
+            topics: RwLock::default(),
+            personal: RwLock::default(),
+            set: watch::channel(0).0,
+            metrics: Metrics::default(),
+        }
     }
 
     /// Adds topics; an existing one of the same name is replaced.
@@ -80,7 +90,7 @@ impl Hub {
         self.topics
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|topic, _| topic.fabric() != fabric);
+            .retain(|topic, _| topic.fabric() != Some(fabric));
         self.set.send_modify(|count| *count += 1);
     }
 
@@ -95,14 +105,6 @@ impl Hub {
             Some(Cell::Keyed(keyed)) => Some(keyed),
             Some(Cell::Feed(_)) | None => None,
         }
-    }
-
-    /// Epoch of a topic now; empty before its cluster was recognised.
-    pub fn epoch(&self, topic: &Topic) -> Option<String> {
-        Some(match self.cell(topic)? {
-            Cell::Keyed(keyed) => keyed.read(|log| log.epoch().to_string()),
-            Cell::Feed(feed) => feed.newest(0).0.0,
-        })
     }
 
     /// The newest version that any kind of the topic's cluster was heard at: the cluster counts once for
@@ -137,6 +139,23 @@ impl Hub {
                 |topic| if let Topic::State(fabric) = topic { Some(fabric.clone()) } else { None },
             )
             .collect()
+    }
+
+    /// The feed of what is addressed to somebody.
+    pub fn personal(&self, user: &UserName) -> Option<Arc<FeedTopic>> {
+        self.personal.read().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
+    }
+
+    /// Adds the feed of what is addressed to somebody, unless it is there: the one that is there.
+    pub fn add_personal(&self, user: &UserName, feed: FeedTopic) -> Arc<FeedTopic> {
+        let mut personal = self.personal.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(personal.entry(user.clone()).or_insert_with(|| Arc::new(feed)))
+    }
+
+    /// Lets go of the feeds of all but these people.
+    pub fn keep_personal(&self, present: &BTreeSet<UserName>) {
+        let mut personal = self.personal.write().unwrap_or_else(PoisonError::into_inner);
+        personal.retain(|user, _| present.contains(user));
     }
 
     /// Wakes whenever a topic was added or removed.

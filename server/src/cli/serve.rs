@@ -221,10 +221,11 @@ pub fn open(
     if !hash.exists() {
         tracing::warn!(site = %site.display(), "the client's files are not there: pages are shown but do not wake up; build them with `make client`");
     }
+    let hub = Arc::new(Hub::new());
     let front = Front {
-        hub: Arc::new(Hub::new()),
+        registrar: Registrar::new(kept.directory, Arc::clone(&hub), Terms::default()),
+        hub,
         records: Some(kept.store),
-        registrar: Registrar::new(kept.directory, Terms::default()),
         secure_cookies: config.public_url.as_deref().is_some_and(|url| url.starts_with("https:")),
         guard: Arc::new(Guard::new(address, config.public_url.as_deref(), &config.allowed_origins)),
         doorman: Arc::default(),

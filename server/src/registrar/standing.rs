@@ -7,12 +7,12 @@
 //! left is remembered.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use domain::wire::Close;
+use domain::{account::UserName, wire::Close};
 use engine::{clock::now_ms, hub::session::Viewer, store::StoreError};
 use tokio::{
     sync::{Notify, watch},
@@ -72,6 +72,16 @@ impl Standings {
         attended.keys().cloned().collect()
     }
 
+    /// Whose links are attended.
+    fn people(&self) -> BTreeSet<UserName> {
+        let attended = self.attended();
+        let good = attended.values().filter_map(|standing| match &*standing.borrow() {
+            Standing::Good(viewer) => viewer.user.clone(),
+            Standing::Ended(_) => None,
+        });
+        good.collect()
+    }
+
     fn set(&self, credential: &Credential, standing: Standing) {
         if let Some(sender) = self.attended().get(credential) {
             sender.send_if_modified(|held| {
@@ -98,8 +108,13 @@ impl Registrar {
     /// Attends somebody's live link: what they are from now on, for as long as the receiver is held.
     ///
     /// What changed between their request and this call is found at the next look.
-    pub fn attend(&self, caller: &Caller) -> watch::Receiver<Standing> {
+    pub async fn attend(&self, caller: &Caller) -> watch::Receiver<Standing> {
         let standing = self.standings.attend(caller);
+        if let Some(user) = &caller.user
+            && let Err(error) = self.catch_up(user).await
+        {
+            tracing::warn!(%error, "what is addressed to somebody could not be read");
+        }
         self.standings.stir();
         standing
     }
@@ -155,6 +170,9 @@ impl Registrar {
                 Err(unknown) => Standing::Ended(farewell(unknown)),
             };
             self.standings.set(credential, standing);
+        }
+        if changed {
+            self.deliver(&self.standings.people()).await?;
         }
         // Only once all of it was looked at: an error above looks again.
         *known = Some(generation);

@@ -15,8 +15,8 @@ pub(super) struct Attended(watch::Receiver<Standing>);
 
 impl Attended {
     /// Attends a caller's link from now on.
-    pub(super) fn new(front: &Front, caller: &Caller) -> Self {
-        Self(front.registrar.attend(caller))
+    pub(super) async fn new(front: &Front, caller: &Caller) -> Self {
+        Self(front.registrar.attend(caller).await)
     }
 
     /// Waits until the standing changes.

@@ -129,7 +129,9 @@ pub async fn open(
             message: error.to_string(),
         }))
     };
-    session.flush().await.map_err(broken)?;
+    if session.id().is_some() {
+        session.flush().await.map_err(broken)?;
+    }
     let now = now_ms();
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let from = caller.from.map(|from| from.to_string());

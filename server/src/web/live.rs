@@ -74,7 +74,8 @@ pub async fn upgrade(
         .max_frame_size(HARD_LIMIT)
         .on_upgrade(move |socket| async move {
             // In a box: held by value, each layer around it would keep room for it once more.
-            let work = Box::pin(Link::new(socket, &front, &caller).run());
+            let attended = Attended::new(&front, &caller).await;
+            let work = Box::pin(Link::new(socket, &front, &caller, attended).run());
             front.tracker.track_future(work).await;
             drop(seat);
         })
@@ -109,7 +110,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(socket: WebSocket, front: &Front, caller: &Caller) -> Self {
+    fn new(socket: WebSocket, front: &Front, caller: &Caller, attended: Attended) -> Self {
         let now = Instant::now();
         let session = Session::new(Arc::clone(&front.hub), caller.viewer());
         Self {
@@ -117,7 +118,7 @@ impl Link {
             session: session.with_most_topics(front.limits.topics),
             bucket: Bucket::new(front.limits.rate),
             topics: front.hub.set_changes(),
-            attended: Attended::new(front, caller),
+            attended,
             front: front.clone(),
             deadline: now + HELLO_BUDGET,
             awaiting_pong: false,

@@ -98,7 +98,7 @@ async fn answer(
     };
     // Held from before the first subscription, so that no topic appears unseen.
     let mut topics = front.hub.set_changes();
-    let mut attended = Attended::new(front, caller);
+    let mut attended = Attended::new(front, caller).await;
     let session = Session::new(Arc::clone(&front.hub), caller.viewer());
     let mut session = Box::new(session.with_most_topics(front.limits.topics));
     session.ask(wants);

@@ -143,11 +143,11 @@ impl Gauges {
                 );
             }
         }
-        print_switches(hub, &topic, &mut self.switches);
+        print_switches(hub, fabric, &topic, &mut self.switches);
     }
 }
 
-fn print_switches(hub: &Hub, topic: &Topic, out: &mut String) {
+fn print_switches(hub: &Hub, fabric: &FabricId, topic: &Topic, out: &mut String) {
     let Some(state) = hub.keyed(topic) else { return };
     state.read(|log| {
         for entry in log.iter() {
@@ -157,7 +157,7 @@ fn print_switches(hub: &Hub, topic: &Topic, out: &mut String) {
             let _ = writeln!(
                 out,
                 "hnp_switch_ready{{fabric=\"{}\",switch=\"{}\"}} {}",
-                topic.fabric(),
+                fabric,
                 label(key),
                 u8::from(ready)
             );

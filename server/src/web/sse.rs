@@ -56,7 +56,7 @@ pub async fn one(
     headers: HeaderMap,
 ) -> Response {
     match asked::of_query(query.as_deref(), &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)),
+        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)).await,
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -70,17 +70,18 @@ pub async fn many(
     body: Bytes,
 ) -> Response {
     match asked::of_body(&body, &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)),
+        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn open(front: &Front, peer: IpAddr, caller: &Caller, wants: Vec<Want>) -> Response {
+async fn open(front: &Front, peer: IpAddr, caller: &Caller, wants: Vec<Want>) -> Response {
     let seat = match doorman::admit(front, peer, Transport::Sse) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };
-    let events = Box::new(Events::new(front, seat, caller, wants));
+    let attended = Attended::new(front, caller).await;
+    let events = Box::new(Events::new(front, seat, caller, attended, wants));
     let body = stream::unfold(events, async |mut events| Some((events.next().await?, events)));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -116,8 +117,13 @@ struct Events {
 }
 
 impl Events {
-    fn new(front: &Front, seat: Seat, caller: &Caller, wants: Vec<Want>) -> Self {
-        let attended = Attended::new(front, caller);
+    fn new(
+        front: &Front,
+        seat: Seat,
+        caller: &Caller,
+        attended: Attended,
+        wants: Vec<Want>,
+    ) -> Self {
         let topics = front.hub.set_changes();
         let session = Session::new(std::sync::Arc::clone(&front.hub), caller.viewer());
         let mut session = session.with_most_topics(front.limits.topics);

@@ -25,7 +25,7 @@ use domain::{
 
 mod follow;
 
-use self::follow::Lens;
+use self::follow::{Lens, epoch_of};
 use super::{
     Cell, Hub,
     frames::{Look, Span, ch, evt, gap, op},
@@ -108,6 +108,7 @@ impl Viewer {
         let subject = match topic {
             Topic::Objects(fabric, kind) => Subject::Kind(fabric, *kind),
             Topic::State(fabric) | Topic::Feed(fabric) => Subject::Fabric(fabric),
+            Topic::Me => return self.user.is_some(),
         };
         self.who.may(Action::View, subject)
     }
@@ -451,8 +452,9 @@ impl Session {
         match following.reached.as_ref()? {
             Place::At(Mark { epoch, version }) => Some(Cursor(epoch.to_string(), *version)),
             Place::Token(token) => {
-                let version = token.version(&following.topic, |topic| self.hub.epoch(topic))?;
-                Some(Cursor(self.hub.epoch(&following.topic)?, version))
+                let epoch = |topic: &Topic| epoch_of(&self.hub, &self.viewer, topic);
+                let version = token.version(&following.topic, epoch)?;
+                Some(Cursor(epoch(&following.topic)?, version))
             }
         }
     }

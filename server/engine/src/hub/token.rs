@@ -66,7 +66,7 @@ impl Token {
                     epochs.entry(name).or_default().insert(*kind, (topic, epoch));
                 }
                 Topic::State(_) => known.state = Some((checksum([epoch]), version)),
-                Topic::Feed(_) => known.feed = Some((checksum([epoch]), version)),
+                Topic::Feed(_) | Topic::Me => known.feed = Some((checksum([epoch]), version)),
             }
         }
         for (name, epochs) in epochs {
@@ -124,7 +124,7 @@ impl Token {
         };
         match topic {
             Topic::State(_) => alone(places.state),
-            Topic::Feed(_) => alone(places.feed),
+            Topic::Feed(_) | Topic::Me => alone(places.feed),
             Topic::Objects(fabric, kind) => {
                 let version = *places.kinds.get(kind)?;
                 let topics: Vec<Topic> =
@@ -201,8 +201,9 @@ impl Places {
     }
 }
 
-fn name_of(fabric: &FabricId) -> u32 {
-    checksum([fabric.as_str()])
+/// What belongs to no fabric is told under the name that none has.
+fn name_of(fabric: Option<&FabricId>) -> u32 {
+    checksum([fabric.map_or("", FabricId::as_str)])
 }
 
 fn epochs_of<'a>(epochs: impl Iterator<Item = (&'a Topic, &'a str)>) -> u32 {

@@ -35,17 +35,7 @@ impl Told {
         severity: Severity,
         message: String,
     ) -> Self {
-        let data = EventData {
-            severity,
-            message,
-            version: None,
-            manager: None,
-            changes: Vec::new(),
-            truncated: 0,
-            after_gap: false,
-            after_downtime: false,
-        };
-        Self { kind, subject, data }
+        Self { kind, subject, data: EventData::said(severity, message, None) }
     }
 
     /// The envelope.

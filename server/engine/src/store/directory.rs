@@ -353,8 +353,8 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// Carries out an order and writes its deed, both or neither. The number of [`Self::generation`] grows.
     async fn order(&self, order: Order, deed: &Deed, now_ms: i64) -> Result<Done, OrderError>;
 
-    /// Grows with every order that another process might have to notice (all but [`Order::Tell`]), and with
-    /// each session saved or ended. Cheap enough to be asked several times a second.
+    /// Grows with every order that another process might have to notice (all but [`Order::Tell`]), with
+    /// each session saved or ended, and with each notice. Cheap enough to be asked several times a second.
     async fn generation(&self) -> Result<u64, StoreError>;
 
     /// All users, by name.

@@ -67,15 +67,32 @@ impl Place {
     }
 
     /// The place in a topic as it is now, as far as it still means something.
-    fn cursor(&self, topic: &Topic, hub: &Hub) -> Option<Mark> {
+    fn cursor(&self, topic: &Topic, epoch: impl Fn(&Topic) -> Option<String>) -> Option<Mark> {
         match self {
             Self::At(mark) => Some(mark.clone()),
             Self::Token(token) => {
-                let version = token.version(topic, |topic| hub.epoch(topic))?;
-                Some(Mark { epoch: hub.epoch(topic)?.into(), version })
+                let version = token.version(topic, &epoch)?;
+                Some(Mark { epoch: epoch(topic)?.into(), version })
             }
         }
     }
+}
+
+/// A topic, as far as it exists for who looks.
+fn cell_of(hub: &Hub, viewer: &Viewer, topic: &Topic) -> Option<Cell> {
+    match topic {
+        Topic::Me => Some(Cell::Feed(hub.personal(viewer.user.as_ref()?)?)),
+        _ if viewer.sees(topic) => hub.cell(topic),
+        _ => None,
+    }
+}
+
+/// Epoch of such a topic now.
+pub(super) fn epoch_of(hub: &Hub, viewer: &Viewer, topic: &Topic) -> Option<String> {
+    Some(match cell_of(hub, viewer, topic)? {
+        Cell::Keyed(keyed) => keyed.read(|log| log.epoch().to_string()),
+        Cell::Feed(feed) => feed.newest(0).0.0,
+    })
 }
 
 impl Session {
@@ -183,7 +200,8 @@ impl Session {
         self.void(sub);
         let Some(following) = self.following.get_mut(&sub) else { return };
         following.sent = None;
-        let at = place.as_ref().and_then(|place| place.cursor(&following.topic, &self.hub));
+        let epoch = |topic: &Topic| epoch_of(&self.hub, &self.viewer, topic);
+        let at = place.as_ref().and_then(|place| place.cursor(&following.topic, epoch));
         let at = at.as_ref().map(|Mark { epoch, version }| (&**epoch, *version));
         let beginning = match &following.cell {
             Cell::Feed(feed) => {
@@ -260,7 +278,7 @@ impl Session {
 
     /// A topic, as far as it exists for who looks.
     fn cell(&self, topic: &Topic) -> Option<Cell> {
-        if self.viewer.sees(topic) { self.hub.cell(topic) } else { None }
+        cell_of(&self.hub, &self.viewer, topic)
     }
 
     fn select(&self, selection: &Selection) -> Vec<Topic> {

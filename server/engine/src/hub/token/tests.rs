@@ -86,7 +86,7 @@ fn another_epoch_of_a_topic_or_of_its_neighbours_knows_no_place() {
     let restarted = |asked: &Topic| {
         Some(if *asked == state.0 { "another process".to_owned() } else { epoch(asked) })
     };
-    let switches = Topic::Objects(state.0.fabric().clone(), Kind::Switch);
+    let switches = Topic::Objects(state.0.fabric().unwrap().clone(), Kind::Switch);
     assert_eq!(token.version(&switches, restarted), Some(9), "objects outlive a process");
 }
 

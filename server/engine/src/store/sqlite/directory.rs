@@ -260,7 +260,12 @@ impl Directory for SqliteStore {
         make: &(dyn for<'a> Fn(u64) -> String + Send + Sync),
     ) -> Result<Notice, StoreError> {
         let what = "keep a notice";
-        self.writing(what, async |tx| notices::tell(tx, user, now_ms, make).await).await
+        let work = async |tx: &mut SqliteConnection| {
+            let notice = notices::tell(tx, user, now_ms, make).await?;
+            noticed(tx).await?;
+            Ok(notice)
+        };
+        self.writing(what, work).await
     }
 
     async fn notices(
