@@ -6,6 +6,7 @@ pub mod access;
 pub mod account;
 pub mod audit;
 pub mod columns;
+pub mod connection;
 pub mod crd;
 pub mod diff;
 pub mod door;

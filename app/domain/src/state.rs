@@ -28,6 +28,10 @@ pub enum Cause {
     Protocol,
     /// The kubeconfig asks for something unusable.
     Config,
+    /// The server, or what it serves, is of a version that HNP does not read.
+    Version,
+    /// The server's clock and ours differ so far that times cannot be compared.
+    ClockSkew,
 }
 
 /// Connectivity of a fabric.
@@ -40,7 +44,7 @@ pub enum Connectivity {
     Connecting,
     /// The last probe was answered and every kind that the cluster serves is live.
     Connected,
-    /// The last probe was answered, but some kinds fail.
+    /// The last probe was answered, but some kinds fail, or its clock is too far from ours to judge what it says.
     Degraded,
     /// The last probe failed.
     Disconnected,
