@@ -6,10 +6,13 @@
 //!
 //! Invariant: nothing here knows a topic, a browser or another kind's watch.
 
+pub mod access;
 pub mod canary;
+pub mod certificate;
 pub mod error;
 pub mod gate;
 pub mod kubeconfig;
 pub mod request;
 pub mod seen;
+pub mod target;
 pub mod watch;

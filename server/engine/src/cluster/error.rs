@@ -94,6 +94,8 @@ impl ClusterError {
             Cause::ServerError => "the server has trouble of its own; see its log",
             Cause::Protocol => "check that this address is a Kubernetes API server",
             Cause::Config => "mend the kubeconfig",
+            Cause::Version => "install the fabric's CRDs in a version that HNP reads",
+            Cause::ClockSkew => "synchronise the clocks of the API server and of this machine",
         };
         format!("{}; {todo}", Chain(self))
     }

@@ -1,51 +1,129 @@
-//! Kubeconfigs as people have them, parsed once at the door.
+//! Kubeconfigs as people have them, parsed once at the door: from a file, or as pasted text.
 //!
 //! Client certificates, tokens, rotating token files, exec plugins and `proxy-url` are kube-rs' work;
-//! what it does not support is refused by name, instead of failing later as "unauthorized".
+//! what it does not support is refused by name, instead of failing later as "unauthorized". What pasted text
+//! may ask of this machine (to run a program, to read a file) is for [`Permissions`] to say.
 //!
-//! Invariant: no credential is ever part of an error's text.
+//! Invariant: no credential is ever part of an error's text; nothing is sent anywhere.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use domain::hex::hex;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use sha2::{Digest, Sha256};
+use domain::connection::LARGEST_KUBECONFIG;
+use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
 
-/// Longest kubeconfig that is read, in bytes.
-const LARGEST_BYTES: u64 = 1024 * 1024;
+pub use super::target::Target;
+
+/// Longest wait for a connection.
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a kubeconfig may ask of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// To run programs that give credentials.
+    pub exec: bool,
+    /// To read files.
+    pub files: bool,
+}
+
+impl Permissions {
+    /// Everything: for who named a file of this machine on the command line.
+    pub const ALL: Self = Self { exec: true, files: true };
+    /// Nothing: for who pasted text into a page.
+    pub const NONE: Self = Self { exec: false, files: false };
+}
+
+/// Where a kubeconfig came from, as its errors name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A form.
+    Pasted,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the kubeconfig {}", path.display()),
+            Self::Pasted => f.write_str("the pasted kubeconfig"),
+        }
+    }
+}
+
+/// What pasted text asks of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To run a program.
+    Exec,
+    /// To read the file under this key.
+    File(&'static str),
+    /// To read the file under this key, by a path that begins nowhere.
+    RelativeFile(&'static str),
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec => f.write_str("`exec`, which runs a program on this machine"),
+            Self::File(key) => write!(f, "`{key}`, which reads a file of this machine"),
+            Self::RelativeFile(key) => write!(f, "`{key}` with a relative path"),
+        }
+    }
+}
+
+impl Asked {
+    /// What to do instead.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Exec => {
+                "use a token instead (`kubectl create token` for a service account), or allow exec plugins in the configuration"
+            }
+            Self::File(_) => {
+                "embed the data: paste what `kubectl config view --raw --flatten --minify` prints, or allow file references in the configuration"
+            }
+            Self::RelativeFile(_) => {
+                "embed the data: paste what `kubectl config view --raw --flatten --minify` prints, or write the whole path"
+            }
+        }
+    }
+}
 
 /// Why a kubeconfig cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
     /// The file cannot be read.
-    #[error("could not read the kubeconfig {path}")]
+    #[error("could not read {from}")]
     Read {
         /// The file.
-        path: PathBuf,
+        from: Source,
         /// Why not.
         #[source]
         cause: std::io::Error,
     },
-    /// The file is too large to be a kubeconfig.
-    #[error("the kubeconfig {path} is larger than 1 MiB; is it the right file?")]
+    /// It is too large to be a kubeconfig.
+    #[error("{from} is larger than 1 MiB; is it the right one?")]
     TooLarge {
-        /// The file.
-        path: PathBuf,
+        /// Which one.
+        from: Source,
     },
     /// It is not a kubeconfig.
-    #[error("the kubeconfig {path} does not parse")]
+    #[error("{from} does not parse")]
     Parse {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
+        /// Which one.
+        from: Source,
+        /// Why not; kept back where it might repeat what was pasted.
         #[source]
-        cause: Box<kube::config::KubeconfigError>,
+        cause: Option<Box<kube::config::KubeconfigError>>,
     },
     /// There is no context to use.
-    #[error("the kubeconfig {path} has no context {wanted}; it has: {known}")]
+    #[error("{from} has no context {wanted}; it has: {known}")]
     NoContext {
-        /// The file.
-        path: PathBuf,
+        /// Which one.
+        from: Source,
         /// What was asked for.
         wanted: String,
         /// What there is.
@@ -53,21 +131,31 @@ pub enum KubeconfigError {
     },
     /// It asks for something that we do not do.
     #[error(
-        "user `{user}` in the kubeconfig {path} uses `{what}`, which is not supported; use a token, a client certificate or an exec plugin"
+        "user `{user}` in {from} uses `{what}`, which is not supported; use a token, a client certificate or an exec plugin"
     )]
     Unsupported {
-        /// The file.
-        path: PathBuf,
+        /// Which one.
+        from: Source,
         /// The user entry.
         user: String,
         /// The key.
         what: &'static str,
     },
+    /// It asks something of this machine that is not allowed.
+    #[error("{entry} in {from} uses {asked}; {}", asked.remedy())]
+    Refused {
+        /// Which one.
+        from: Source,
+        /// The entry, as in "user `admin`".
+        entry: String,
+        /// What it asks.
+        asked: Asked,
+    },
     /// It cannot be turned into a client.
-    #[error("could not make a client from context `{context}` of the kubeconfig {path}")]
+    #[error("could not make a client from context `{context}` of {from}")]
     Client {
-        /// The file.
-        path: PathBuf,
+        /// Which one.
+        from: Source,
         /// The context.
         context: String,
         /// Why not.
@@ -76,122 +164,188 @@ pub enum KubeconfigError {
     },
 }
 
-/// A cluster that can be asked.
+/// A kubeconfig that was read.
 #[derive(Clone)]
-pub struct Target {
-    /// The client; cheap to clone.
-    pub client: kube::Client,
-    /// Address of the API server.
-    pub server: String,
-    /// Name of the context.
-    pub context: String,
-    /// The context's namespace, watched where a cluster-wide list is forbidden.
-    pub namespace: String,
-    /// Stands for the cluster's identity where no uid may be read: hash of URL and CA.
-    pub fallback_identity: String,
+pub struct Read {
+    config: Kubeconfig,
+    from: Source,
 }
 
-impl std::fmt::Debug for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target")
-            .field("server", &self.server)
-            .field("context", &self.context)
-            .finish_non_exhaustive()
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read").field("from", &self.from).finish_non_exhaustive()
     }
 }
 
 /// Names of the contexts in a kubeconfig, the current one first.
 pub fn contexts(path: &Path) -> Result<Vec<String>, KubeconfigError> {
-    let config = read(path)?;
-    let mut names: Vec<String> =
-        config.contexts.iter().map(|context| context.name.clone()).collect();
-    if let Some(current) = &config.current_context {
-        names.sort_by_key(|name| name != current);
-    }
-    Ok(names)
+    Ok(Read::file(path)?.contexts())
 }
 
 /// Makes a client for a context of a kubeconfig (none: the current one).
 pub async fn target(path: &Path, context: Option<&str>) -> Result<Target, KubeconfigError> {
-    let config = read(path)?;
-    let context = wanted_context(path, &config, context)?;
-    refuse_unsupported(path, &config, &context)?;
-    let fail = |cause: Box<dyn std::error::Error + Send + Sync>| KubeconfigError::Client {
-        path: path.to_owned(),
-        context: context.clone(),
-        cause,
-    };
-    let options =
-        KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-    let mut config = kube::Config::from_custom_kubeconfig(config, &options)
-        .await
-        .map_err(|cause| fail(Box::new(cause)))?;
-    config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    // Our own retries are visible on screen and share one backoff per cluster; hidden ones would lie.
-    config.default_retry = false;
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let namespace = config.default_namespace.clone();
-    let fallback_identity =
-        fallback_identity(&server, config.root_cert.as_deref().unwrap_or_default());
-    let client = kube::Client::try_from(config).map_err(|cause| fail(Box::new(cause)))?;
-    Ok(Target { client, server, context, namespace, fallback_identity })
+    Read::file(path)?.target(context, Permissions::ALL).await
 }
 
-fn fallback_identity(server: &str, authorities: &[Vec<u8>]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(server.as_bytes());
-    for authority in authorities {
-        hash.update(authority);
+impl Read {
+    /// From a file.
+    pub fn file(path: &Path) -> Result<Self, KubeconfigError> {
+        let from = Source::File(path.to_owned());
+        let fail = |cause| KubeconfigError::Read { from: from.clone(), cause };
+        if std::fs::metadata(path).map_err(fail)?.len() > LARGEST_KUBECONFIG as u64 {
+            return Err(KubeconfigError::TooLarge { from });
+        }
+        match Kubeconfig::read_from(path) {
+            Ok(config) => Ok(Self { config, from }),
+            Err(cause) => Err(KubeconfigError::Parse { from, cause: Some(Box::new(cause)) }),
+        }
     }
-    hex(&hash.finalize())
-}
 
-fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
-    let fail = |cause| KubeconfigError::Read { path: path.to_owned(), cause };
-    if std::fs::metadata(path).map_err(fail)?.len() > LARGEST_BYTES {
-        return Err(KubeconfigError::TooLarge { path: path.to_owned() });
+    /// From text. What the parser says of it may repeat a line with a credential, so that is not passed on.
+    pub fn pasted(text: &str) -> Result<Self, KubeconfigError> {
+        let from = Source::Pasted;
+        if text.len() > LARGEST_KUBECONFIG {
+            return Err(KubeconfigError::TooLarge { from });
+        }
+        match Kubeconfig::from_yaml(text) {
+            Ok(config) => Ok(Self { config, from }),
+            Err(_) => Err(KubeconfigError::Parse { from, cause: None }),
+        }
     }
-    Kubeconfig::read_from(path)
-        .map_err(|cause| KubeconfigError::Parse { path: path.to_owned(), cause: Box::new(cause) })
-}
 
-fn wanted_context(
-    path: &Path,
-    config: &Kubeconfig,
-    wanted: Option<&str>,
-) -> Result<String, KubeconfigError> {
-    let known = || config.contexts.iter().map(|context| context.name.as_str());
-    let only = || (config.contexts.len() == 1).then(|| known().next()).flatten();
-    let wanted = wanted.or(config.current_context.as_deref()).or_else(only);
-    match wanted {
-        Some(name) if known().any(|context| context == name) => Ok(name.to_owned()),
-        _ => Err(KubeconfigError::NoContext {
-            path: path.to_owned(),
-            wanted: wanted.map_or("named as current".to_owned(), |name| format!("`{name}`")),
-            known: known().collect::<Vec<_>>().join(", "),
-        }),
+    /// Names of the contexts, the current one first.
+    pub fn contexts(&self) -> Vec<String> {
+        let config = &self.config;
+        let mut names: Vec<String> =
+            config.contexts.iter().map(|context| context.name.clone()).collect();
+        if let Some(current) = &config.current_context {
+            names.sort_by_key(|name| name != current);
+        }
+        names
+    }
+
+    /// The context that is meant: the named one, else the current one, else the only one.
+    pub fn context(&self, wanted: Option<&str>) -> Result<String, KubeconfigError> {
+        let config = &self.config;
+        let known = || config.contexts.iter().map(|context| context.name.as_str());
+        let only = || (config.contexts.len() == 1).then(|| known().next()).flatten();
+        let wanted = wanted.or(config.current_context.as_deref()).or_else(only);
+        match wanted {
+            Some(name) if known().any(|context| context == name) => Ok(name.to_owned()),
+            _ => Err(KubeconfigError::NoContext {
+                from: self.from.clone(),
+                wanted: wanted.map_or("named as current".to_owned(), |name| format!("`{name}`")),
+                known: known().collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// Makes a client for a context (none: the current one).
+    pub async fn target(
+        self,
+        context: Option<&str>,
+        permissions: Permissions,
+    ) -> Result<Target, KubeconfigError> {
+        let context = self.context(context)?;
+        self.refuse(&context, permissions)?;
+        let from = self.from;
+        let fail = |cause: Box<dyn std::error::Error + Send + Sync>| KubeconfigError::Client {
+            from: from.clone(),
+            context: context.clone(),
+            cause,
+        };
+        let options =
+            KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+        let config = kube::Config::from_custom_kubeconfig(self.config, &options)
+            .await
+            .map_err(|cause| fail(Box::new(cause)))?;
+        Target::new(config, context.clone()).map_err(|cause| fail(Box::new(cause)))
+    }
+
+    /// The entries that a context names.
+    pub(super) fn entries(&self, context: &str) -> Entries<'_> {
+        let config = &self.config;
+        let chosen = config.contexts.iter().find(|entry| entry.name == context);
+        let chosen = chosen.and_then(|entry| entry.context.as_ref());
+        let user = chosen.and_then(|context| context.user.as_deref()).unwrap_or_default();
+        let cluster = chosen.map(|context| context.cluster.as_str()).unwrap_or_default();
+        let auth = config.auth_infos.iter().find(|entry| entry.name == user);
+        let about = config.clusters.iter().find(|entry| entry.name == cluster);
+        Entries {
+            namespace: chosen.and_then(|context| context.namespace.as_deref()),
+            user,
+            auth: auth.and_then(|entry| entry.auth_info.as_ref()),
+            cluster,
+            about: about.and_then(|entry| entry.cluster.as_ref()),
+        }
+    }
+
+    /// Refuses what we do not do, and what is not allowed.
+    pub(super) fn refuse(
+        &self,
+        context: &str,
+        permissions: Permissions,
+    ) -> Result<(), KubeconfigError> {
+        let entries = self.entries(context);
+        let from = || self.from.clone();
+        if let Some(what) = entries.auth.and_then(unsupported) {
+            let user = entries.user.to_owned();
+            return Err(KubeconfigError::Unsupported { from: from(), user, what });
+        }
+        for (entry, asked) in entries.asked(self.from == Source::Pasted) {
+            let allowed = match asked {
+                Asked::Exec => permissions.exec,
+                Asked::File(_) => permissions.files,
+                Asked::RelativeFile(_) => false,
+            };
+            if !allowed {
+                return Err(KubeconfigError::Refused { from: from(), entry, asked });
+            }
+        }
+        Ok(())
     }
 }
 
-fn refuse_unsupported(
-    path: &Path,
-    config: &Kubeconfig,
-    context: &str,
-) -> Result<(), KubeconfigError> {
-    let context = config
-        .contexts
-        .iter()
-        .find(|entry| entry.name == context)
-        .and_then(|entry| entry.context.as_ref());
-    let Some(user) = context.and_then(|context| context.user.clone()) else { return Ok(()) };
-    let auth = config
-        .auth_infos
-        .iter()
-        .find(|entry| entry.name == user)
-        .and_then(|entry| entry.auth_info.as_ref());
-    match auth.and_then(unsupported) {
-        Some(what) => Err(KubeconfigError::Unsupported { path: path.to_owned(), user, what }),
-        None => Ok(()),
+/// What a context names.
+pub(super) struct Entries<'a> {
+    pub(super) namespace: Option<&'a str>,
+    user: &'a str,
+    pub(super) auth: Option<&'a AuthInfo>,
+    cluster: &'a str,
+    pub(super) about: Option<&'a Cluster>,
+}
+
+impl Entries<'_> {
+    /// What is asked of this machine, by which entry.
+    fn asked(&self, pasted: bool) -> Vec<(String, Asked)> {
+        let mut all = Vec::new();
+        let file = |key: &'static str, path: &str| {
+            // Of a file, what is relative was made absolute as it was read.
+            if pasted && Path::new(path).is_relative() {
+                Asked::RelativeFile(key)
+            } else {
+                Asked::File(key)
+            }
+        };
+        if let Some(path) = self.about.and_then(|about| about.certificate_authority.as_deref()) {
+            let entry = format!("cluster `{}`", self.cluster);
+            all.push((entry, file("certificate-authority", path)));
+        }
+        let Some(auth) = self.auth else { return all };
+        let user = format!("user `{}`", self.user);
+        if auth.exec.is_some() {
+            all.push((user.clone(), Asked::Exec));
+        }
+        for (key, path) in [
+            ("client-certificate", &auth.client_certificate),
+            ("client-key", &auth.client_key),
+            ("tokenFile", &auth.token_file),
+        ] {
+            if let Some(path) = path {
+                all.push((user.clone(), file(key, path)));
+            }
+        }
+        all
     }
 }
 
@@ -249,6 +403,44 @@ mod tests {
             assert!(text.contains(what) && text.contains("user `u`"), "{text}");
             assert!(!text.contains("planted-secret"));
         }
+    }
+
+    async fn pasted(user: &str, permissions: Permissions) -> Result<Target, KubeconfigError> {
+        Read::pasted(&config(user))?.target(None, permissions).await
+    }
+
+    #[tokio::test]
+    async fn pasted_text_may_neither_run_programs_nor_read_files_unless_allowed() {
+        let run = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/false, interactiveMode: Never}}";
+        for (user, what) in [
+            (run, "exec"),
+            ("{tokenFile: /etc/passwd}", "tokenFile"),
+            ("{tokenFile: passwd}", "tokenFile"),
+            ("{client-certificate: /a, client-key: /b}", "client-certificate"),
+            ("{token: planted, client-key: /b}", "client-key"),
+        ] {
+            let error = pasted(user, Permissions::NONE).await.unwrap_err();
+            assert!(matches!(error, KubeconfigError::Refused { .. }), "{error}");
+            let text = Chain(&error).to_string();
+            assert!(text.contains(what) && text.contains("user `u`"), "{text}");
+            assert!(!text.contains("planted") && !text.contains("/etc"), "{text}");
+        }
+        let relative = pasted("{tokenFile: passwd}", Permissions::ALL).await.unwrap_err();
+        assert!(matches!(relative, KubeconfigError::Refused { .. }), "{relative}");
+        assert!(pasted("{token: abc}", Permissions::NONE).await.is_ok());
+        let path = file("tokenfile", "abc");
+        let user = format!("{{tokenFile: {}}}", path.display());
+        assert!(pasted(&user, Permissions { exec: false, files: true }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn text_that_does_not_parse_is_not_repeated() {
+        for text in ["users: [planted-secret", "token: {planted-secret: [}", "planted-secret"] {
+            let error = Read::pasted(text).err().map(|error| Chain(&error).to_string());
+            assert!(!error.unwrap_or_default().contains("planted-secret"));
+        }
+        let most = "#".repeat(LARGEST_KUBECONFIG + 1);
+        assert!(matches!(Read::pasted(&most), Err(KubeconfigError::TooLarge { .. })));
     }
 
     #[tokio::test]
