@@ -19,7 +19,8 @@ use domain::{
     object::ObjectKey,
     readiness::AgentDigest,
     state::{
-        Connectivity, FabricState, KindCount, KindWatch, Lag, RecordState, Severity, WatchState,
+        Cause, Connectivity, FabricState, KindCount, KindWatch, Lag, RecordState, Severity,
+        WatchState,
     },
     topic::{FabricId, Topic},
 };
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 mod book;
+mod judge;
 mod kinds;
 mod switches;
 
@@ -70,6 +72,17 @@ pub enum Tapped {
     Watch(Kind, KindWatch),
 }
 
+/// How a fabric begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Its cluster is asked.
+    Connecting,
+    /// It is switched off.
+    Disabled,
+    /// It cannot be asked: why, and what to do.
+    Unusable(String),
+}
+
 /// What a keeper is made from.
 #[derive(Debug)]
 pub struct Keep {
@@ -79,8 +92,15 @@ pub struct Keep {
     pub server: String,
     /// Epoch of what has no number of the cluster's: names this process.
     pub process: String,
+    /// How it begins.
+    pub start: Start,
     /// Kinds that are not watched.
     pub paused: Vec<Kind>,
+    /// What of a kind is watched, and how its versions are counted: part of the epoch. Empty: everything, as
+    /// the cluster counts.
+    pub view: String,
+    /// Whether versions are numbered here, since several namespaces are watched.
+    pub numbered: bool,
     /// Its feed, to which the recorder appends.
     pub feed: Arc<FeedTopic>,
     /// Where what happens is noted.
@@ -102,6 +122,9 @@ struct Dirty {
 #[derive(Debug)]
 pub struct Keeper {
     fabric: FabricId,
+    start: Start,
+    view: String,
+    numbered: bool,
     hub: Arc<Hub>,
     inbox: mpsc::Receiver<Event>,
     tap: Option<mpsc::Sender<Tapped>>,
@@ -112,6 +135,8 @@ pub struct Keeper {
     kinds: BTreeMap<Kind, KindBook>,
     fabric_state: FabricState,
     identity: Option<String>,
+    /// By how much the cluster's clock is ahead of ours, in milliseconds.
+    ahead_ms: Option<i64>,
     agents: BTreeMap<ObjectKey, AgentDigest>,
     starts: BTreeMap<ObjectKey, Vec<i64>>,
     tapped: Vec<Tapped>,
@@ -121,7 +146,19 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper that knows nothing yet; its topics are added to the hub.
     pub fn new(plan: Keep, hub: &Arc<Hub>, inbox: mpsc::Receiver<Event>) -> Self {
-        let Keep { fabric, server, process, paused, feed, scribe, origins, tap } = plan;
+        let Keep {
+            fabric,
+            server,
+            process,
+            start,
+            paused,
+            view,
+            numbered,
+            feed,
+            scribe,
+            origins,
+            tap,
+        } = plan;
         let epoch: Arc<str> = process.into();
         let state_topic = Arc::new(KeyedTopic::new(epoch, true));
         let now = now_ms();
@@ -138,28 +175,22 @@ impl Keeper {
             .collect();
         cells.push((Topic::State(fabric.clone()), Cell::Keyed(Arc::clone(&state_topic))));
         cells.push((Topic::Feed(fabric.clone()), Cell::Feed(feed)));
-        let fabric_state = FabricState {
-            state: Connectivity::Unknown,
-            since: now,
-            cause: None,
-            reason: None,
-            next_try: None,
-            server,
-            version: None,
-            last_answer: None,
-        };
         let mut keeper = Self {
             scribe,
             origins,
             records: None,
             fabric,
+            start,
+            view,
+            numbered,
             state: StateBook::new(state_topic),
             hub: Arc::clone(hub),
             inbox,
             tap,
             kinds,
-            fabric_state,
+            fabric_state: unknown(server, now),
             identity: None,
+            ahead_ms: None,
             agents: BTreeMap::new(),
             starts: BTreeMap::new(),
             tapped: Vec::new(),
@@ -175,7 +206,7 @@ impl Keeper {
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        self.set_connectivity(Connectivity::Connecting, None, None, None);
+        self.begin();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             // Both only wait: `recv_many` takes nothing if it is dropped.
@@ -195,6 +226,20 @@ impl Keeper {
             }
         }
         self.hub.remove(&self.fabric);
+    }
+
+    /// The first word about the cluster.
+    fn begin(&mut self) {
+        match self.start.clone() {
+            Start::Connecting => {
+                self.set_connectivity(Connectivity::Connecting, None, None, None);
+            }
+            Start::Disabled => self.set_connectivity(Connectivity::Disabled, None, None, None),
+            Start::Unusable(reason) => {
+                let cause = Some(Cause::Config);
+                self.set_connectivity(Connectivity::Disconnected, cause, Some(reason), None);
+            }
+        }
     }
 
     async fn tell_tap(&mut self, cancel: &CancellationToken) -> bool {
@@ -234,6 +279,7 @@ impl Keeper {
             Gate::Open(open) => {
                 self.fabric_state.version = Some(open.version);
                 self.fabric_state.last_answer = Some(open.at_ms);
+                self.ahead_ms = open.ahead_ms;
                 self.fabric_state.next_try = None;
                 if self.identity.as_ref() != Some(&open.identity) {
                     self.recognise(open.identity);
@@ -285,7 +331,7 @@ impl Keeper {
                 // Every replica counts alike, and so does whoever comes after us.
                 book.rewinds = if origin.identity == identity { origin.rewinds } else { 0 };
             }
-            book.begin_epoch(epoch(&identity, *kind, book.rewinds));
+            book.begin_epoch(epoch(&identity, *kind, book.rewinds, &self.view));
             if changed {
                 self.scribe.note(Note::Begun(*kind));
             }
@@ -305,8 +351,9 @@ impl Keeper {
         self.dirty.readiness |= matches!(kind, Kind::Agent | Kind::Switch);
         match seen {
             Seen::Watch(report) => self.watch(kind, report),
-            Seen::Listed { version, objects, refused, stamp } => {
-                self.listed(kind, &version, objects, refused, stamp);
+            Seen::Listed { version, objects, refused, stamp, namespace } => {
+                let part = namespace.as_deref();
+                self.listed(kind, &version, objects, (refused, stamp), part);
             }
             Seen::Put(admitted, stamp) => self.put(kind, *admitted, stamp, Found::Live),
             Seen::Gone { key, version, stamp, .. } => {
@@ -340,7 +387,8 @@ impl Keeper {
             // The CRD is gone and its objects with it.
             book.rewinds += 1;
             let rewinds = book.rewinds;
-            book.begin_epoch(epoch(self.identity.as_deref().unwrap_or_default(), kind, rewinds));
+            let identity = self.identity.as_deref().unwrap_or_default();
+            book.begin_epoch(epoch(identity, kind, rewinds, &self.view));
             self.scribe.note(Note::Begun(kind));
             if kind == Kind::Agent {
                 self.agents.clear();
@@ -358,7 +406,7 @@ impl Keeper {
     fn set_connectivity(
         &mut self,
         state: Connectivity,
-        cause: Option<domain::state::Cause>,
+        cause: Option<Cause>,
         reason: Option<String>,
         next_try: Option<i64>,
     ) {
@@ -372,41 +420,6 @@ impl Keeper {
             if let Some(told) = tell::connectivity(before, &self.fabric_state) {
                 self.scribe.note(Note::Told(told));
             }
-        }
-    }
-
-    /// Connectivity follows from the gate and the twelve: company may be absent.
-    fn judge(&mut self) {
-        if matches!(
-            self.fabric_state.state,
-            Connectivity::Disconnected | Connectivity::Disabled | Connectivity::Unknown
-        ) {
-            return;
-        }
-        let watches = || {
-            self.kinds
-                .iter()
-                .filter(|(kind, _)| kind.is_primary())
-                .map(|(kind, book)| (kind, &book.watch))
-        };
-        let failing: Vec<String> = watches()
-            .filter(|(_, watch)| {
-                matches!(
-                    watch.state,
-                    WatchState::Retrying | WatchState::Forbidden | WatchState::Missing
-                )
-            })
-            .map(|(kind, watch)| format!("{kind} {}", watch.state.word()))
-            .collect();
-        let all_live = watches()
-            .all(|(_, watch)| matches!(watch.state, WatchState::Live | WatchState::Paused));
-        if !failing.is_empty() {
-            let reason = format!("{} of 12 kinds fail: {}", failing.len(), failing.join(", "));
-            self.set_connectivity(Connectivity::Degraded, None, Some(reason), None);
-        } else if all_live {
-            self.set_connectivity(Connectivity::Connected, None, None, None);
-        } else if self.fabric_state.state == Connectivity::Degraded {
-            self.set_connectivity(Connectivity::Connecting, None, None, None);
         }
     }
 
@@ -438,6 +451,20 @@ impl Keeper {
     }
 }
 
+/// The state of a fabric of which nothing is known yet.
+fn unknown(server: String, now: i64) -> FabricState {
+    FabricState {
+        state: Connectivity::Unknown,
+        since: now,
+        cause: None,
+        reason: None,
+        next_try: None,
+        server,
+        version: None,
+        last_answer: None,
+    }
+}
+
 /// How a change was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -449,8 +476,11 @@ enum Found {
     First,
 }
 
-/// Epoch of an objects topic: which storage, which kind, and how often it went back.
-fn epoch(identity: &str, kind: Kind, rewinds: u32) -> Arc<str> {
-    let digest = Sha256::digest(format!("{identity}/{kind}/{rewinds}").as_bytes());
-    hex(digest.get(..8).unwrap_or_default()).into()
+/// Epoch of an objects topic: which storage, which kind, how often it went back, and what of it is watched.
+fn epoch(identity: &str, kind: Kind, rewinds: u32, view: &str) -> Arc<str> {
+    let mut digest = Sha256::new_with_prefix(format!("{identity}/{kind}/{rewinds}"));
+    if !view.is_empty() {
+        digest.update(format!("/{view}"));
+    }
+    hex(digest.finalize().get(..8).unwrap_or_default()).into()
 }

@@ -20,6 +20,7 @@ use std::{
 };
 
 use domain::{
+    connection::Coverage,
     feed::EventType,
     history::Found,
     kind::Kind,
@@ -154,6 +155,7 @@ pub struct Recorder {
     hub: Arc<Hub>,
     feed: Arc<FeedTopic>,
     notes: mpsc::Receiver<Note>,
+    coverage: Coverage,
     missed: Arc<AtomicU64>,
     keeper: mpsc::Sender<Observed>,
     /// To and from the clerk; none without a database.
@@ -184,6 +186,8 @@ pub struct Beginning {
     pub hub: Arc<Hub>,
     /// Its feed.
     pub feed: Arc<FeedTopic>,
+    /// What of a kind is watched.
+    pub coverage: Coverage,
     /// Who is told how recording goes.
     pub keeper: mpsc::Sender<Observed>,
     /// The clerk's ends; none: nothing is recorded.
@@ -193,7 +197,7 @@ pub struct Beginning {
 impl Recorder {
     /// A recorder and the keeper's end of it.
     pub fn new(beginning: Beginning) -> (Self, Scribe) {
-        let Beginning { fabric, hub, feed, keeper, clerk } = beginning;
+        let Beginning { fabric, hub, feed, coverage, keeper, clerk } = beginning;
         let (notes, inbox) = mpsc::channel(NOTES);
         let missed = Arc::new(AtomicU64::new(0));
         let (role, state) = match &clerk {
@@ -205,6 +209,7 @@ impl Recorder {
             hub,
             feed,
             notes: inbox,
+            coverage,
             missed: Arc::clone(&missed),
             keeper,
             clerk,
@@ -476,7 +481,7 @@ impl Recorder {
 
     /// Compares what was recorded of a kind with what is held, records the difference, and tells it where
     /// people do not know it.
-    async fn compare(&mut self, kind: Kind, known: Known) {
+    async fn compare(&mut self, kind: Kind, mut known: Known) {
         let Some(Progress::Asked { found, told }) = self.kinds.get(&kind).copied() else { return };
         let Some(topic) = self.hub.keyed(&Topic::Objects(self.fabric.clone(), kind)) else {
             return;
@@ -488,6 +493,7 @@ impl Recorder {
         }
         let (at, held) =
             topic.read(|log| (log.head(), log.iter().filter_map(Held::of).collect::<Vec<_>>()));
+        compare::keep_covered(&mut known, &self.coverage);
         let origin = self.origins.get(&kind).cloned();
         let never = known.origin.is_none();
         let found = if never { Found::First } else { found };

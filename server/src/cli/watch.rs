@@ -117,11 +117,7 @@ async fn watch(args: &Args, target: kubeconfig::Target) -> anyhow::Result<u8> {
     let (hub, tasks, cancel) = (Arc::new(Hub::new()), TaskTracker::new(), CancellationToken::new());
     let id = FabricId::from_context(&target.context);
     fabric::start(
-        fabric::Plan {
-            kinds: kinds.clone(),
-            tap: Some(tap),
-            ..fabric::Plan::new(id.clone(), target)
-        },
+        fabric::Plan { tap: Some(tap), ..fabric::Plan::new(id.clone(), target).only(&kinds) },
         &hub,
         &process_epoch(),
         &tasks,

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{error::ClusterError, gate::Gate, kubeconfig::Target, seen::Event};
+use super::{error::ClusterError, gate::Gate, seen::Event, target::Target};
 use crate::clock::now_ms;
 
 /// Name of the Lease.

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     error::ClusterError,
-    kubeconfig::Target,
     request::{self, PROBE_DEADLINE},
     seen::Event,
+    target::Target,
+    wire,
 };
 use crate::clock::now_ms;
 
@@ -53,6 +54,8 @@ pub struct Open {
     pub identity: String,
     /// When it answered, Unix milliseconds.
     pub at_ms: i64,
+    /// By how much its clock is ahead of ours, in milliseconds, give or take a second; none where it named no time.
+    pub ahead_ms: Option<i64>,
 }
 
 /// Why the probe failed.
@@ -88,13 +91,10 @@ impl Prober {
     /// Probes until cancelled or nobody listens.
     pub async fn run(mut self, cancel: CancellationToken) {
         loop {
-            let (gate, pause) = match self.probe().await {
-                Ok(open) => {
-                    self.attempt = 0;
-                    self.away_since = None;
-                    (Gate::Open(open), PROBE_EVERY)
-                }
-                Err(error) => self.shut(&error),
+            let (gate, pause) = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                looked = self.look() => looked,
             };
             // The keeper first: what watches then report belongs to the identity that it knows.
             let told = tokio::select! {
@@ -113,8 +113,23 @@ impl Prober {
         }
     }
 
+    /// Probes once; says what was found and how long to wait.
+    async fn look(&mut self) -> (Gate, Duration) {
+        match self.probe().await {
+            Ok(open) => {
+                self.attempt = 0;
+                self.away_since = None;
+                (Gate::Open(open), PROBE_EVERY)
+            }
+            Err(error) => {
+                let reason = wire::explain(&self.target.endpoint, &error).await;
+                self.shut(&error, reason)
+            }
+        }
+    }
+
     async fn probe(&self) -> Result<Open, ClusterError> {
-        let version = request::version(&self.target).await?;
+        let request::Introduced { version, ahead_ms } = request::version(&self.target).await?;
         let identity = match &*self.gate.borrow() {
             Gate::Open(open) => Some(open.identity.clone()),
             Gate::Unknown | Gate::Shut(_) => None,
@@ -126,10 +141,10 @@ impl Prober {
                 .await?
                 .unwrap_or_else(|| self.target.fallback_identity.clone()),
         };
-        Ok(Open { version, identity, at_ms: now_ms() })
+        Ok(Open { version, identity, at_ms: now_ms(), ahead_ms })
     }
 
-    fn shut(&mut self, error: &ClusterError) -> (Gate, Duration) {
+    fn shut(&mut self, error: &ClusterError, reason: String) -> (Gate, Duration) {
         let now = now_ms();
         let away_since = *self.away_since.get_or_insert(now);
         let most = if now - away_since > LONG_AFTER_MS { BACKOFF_LONG } else { BACKOFF_MOST };
@@ -140,12 +155,7 @@ impl Prober {
         }
         let next_try_ms = now + i64::try_from(pause.as_millis()).unwrap_or_default();
         (
-            Gate::Shut(Shut {
-                cause: error.cause(),
-                reason: error.reason(),
-                attempt: self.attempt,
-                next_try_ms,
-            }),
+            Gate::Shut(Shut { cause: error.cause(), reason, attempt: self.attempt, next_try_ms }),
             pause,
         )
     }

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use domain::kind::Kind;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, response::Parts};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{error::ClusterError, kubeconfig::Target};
+use super::{error::ClusterError, target::Target};
+use crate::clock::now_ms;
 
 /// Objects per page of a list: what kubectl asks for, small enough to keep answers short.
 const PAGE: u32 = 500;
@@ -37,6 +38,26 @@ pub enum Scope {
     Cluster,
     /// In one.
     Namespace(String),
+}
+
+/// What of a kind is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Where.
+    pub scope: Scope,
+    /// Label selector; none: everything.
+    pub labels: Option<std::sync::Arc<str>>,
+}
+
+impl Extent {
+    /// Everything.
+    pub const WHOLE: Self = Self { scope: Scope::Cluster, labels: None };
+
+    /// The selector as a parameter of a query, with its separator.
+    fn query(&self) -> String {
+        let selector = self.labels.as_deref();
+        selector.map(|labels| format!("&labelSelector={}", escape(labels))).unwrap_or_default()
+    }
 }
 
 /// A whole list.
@@ -75,11 +96,11 @@ fn path(kind: Kind, scope: &Scope) -> String {
 }
 
 /// Reads all objects of a kind, page by page.
-pub async fn list(target: &Target, kind: Kind, scope: &Scope) -> Result<Listed, ClusterError> {
+pub async fn list(target: &Target, kind: Kind, extent: &Extent) -> Result<Listed, ClusterError> {
     let mut objects = Vec::new();
     let mut next = String::new();
     loop {
-        let uri = format!("{}?limit={PAGE}{next}", path(kind, scope));
+        let uri = format!("{}?limit={PAGE}{}{next}", path(kind, &extent.scope), extent.query());
         let page: Page = read(target, &uri, "list", LIST_DEADLINE).await?;
         objects.extend(page.items.unwrap_or_default());
         if objects.len() > MOST_OBJECTS {
@@ -122,15 +143,34 @@ fn name_kind(kind: Kind, object: &mut Value) {
     }
 }
 
+/// What an API server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduced {
+    /// What it calls its version.
+    pub version: String,
+    /// By how much its clock is ahead of ours, in milliseconds, give or take a second; none where it names no time.
+    pub ahead_ms: Option<i64>,
+}
+
 /// Asks for the server's version: the probe. Costs the server nothing, and needs working credentials.
-pub async fn version(target: &Target) -> Result<String, ClusterError> {
+pub async fn version(target: &Target) -> Result<Introduced, ClusterError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Info {
         git_version: String,
     }
-    let info: Info = read(target, "/version", "ask for the version", PROBE_DEADLINE).await?;
-    Ok(info.git_version)
+    let action = "ask for the version";
+    let asked = now_ms();
+    let (head, info) = read_with_head::<Info>(target, "/version", action, PROBE_DEADLINE).await?;
+    let answered = now_ms();
+    let date = head.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let date = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+    let ahead_ms = date.and_then(|date| i64::try_from(date.as_millis()).ok()).map(|date| {
+        // The header counts whole seconds: half of one is what it is off by in the mean.
+        date + 500 - i64::midpoint(asked, answered)
+    });
+    Ok(Introduced { version: info.git_version, ahead_ms })
 }
 
 /// The uid that stands for the cluster's storage: of `kube-system`, else of a CRD; none if neither may be read.
@@ -242,7 +282,7 @@ pub enum Begin<'a> {
 pub async fn watch(
     target: &Target,
     kind: Kind,
-    scope: &Scope,
+    extent: &Extent,
     begin: Begin<'_>,
     seconds: u64,
 ) -> Result<Lines, ClusterError> {
@@ -251,23 +291,60 @@ pub async fn watch(
         Begin::Initial => "sendInitialEvents=true&resourceVersionMatch=NotOlderThan".to_owned(),
     };
     let uri = format!(
-        "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&{begin}",
-        path(kind, scope)
+        "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&{begin}{}",
+        path(kind, &extent.scope),
+        extent.query()
     );
-    let response = send(target, &uri, "watch", OPEN_DEADLINE).await?;
+    let request = Request::builder().method(Method::GET).uri(uri).body(Body::empty());
+    let response = send(target, request, "watch", OPEN_DEADLINE).await?;
     Ok(Lines { body: response.into_body(), rest: BytesMut::new(), scanned: 0 })
 }
 
-async fn read<T: for<'de> Deserialize<'de>>(
+/// Reads a small answer.
+pub(super) async fn read<T: for<'de> Deserialize<'de>>(
     target: &Target,
     uri: &str,
     action: &'static str,
     deadline: Duration,
 ) -> Result<T, ClusterError> {
+    Ok(read_with_head(target, uri, action, deadline).await?.1)
+}
+
+async fn read_with_head<T: for<'de> Deserialize<'de>>(
+    target: &Target,
+    uri: &str,
+    action: &'static str,
+    deadline: Duration,
+) -> Result<(Parts, T), ClusterError> {
+    let request = Request::builder().method(Method::GET).uri(uri).body(Body::empty());
+    answered(target, request, action, deadline).await
+}
+
+/// Posts a small object, and reads what comes back.
+pub(super) async fn post<T: for<'de> Deserialize<'de>>(
+    target: &Target,
+    uri: &str,
+    body: &Value,
+    action: &'static str,
+) -> Result<T, ClusterError> {
+    let request = Request::builder().method(Method::POST).uri(uri);
+    let request = request.header(http::header::CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(body.to_string().into_bytes()));
+    Ok(answered(target, request, action, PROBE_DEADLINE).await?.1)
+}
+
+async fn answered<T: for<'de> Deserialize<'de>>(
+    target: &Target,
+    request: http::Result<Request<Body>>,
+    action: &'static str,
+    deadline: Duration,
+) -> Result<(Parts, T), ClusterError> {
     let answer = async {
-        let response = send(target, uri, action, deadline).await?;
-        let bytes = collect(response.into_body(), action).await?;
-        serde_json::from_slice(&bytes)
+        let (head, body) = send(target, request, action, deadline).await?.into_parts();
+        let bytes = collect(body, action).await?;
+        let value = serde_json::from_slice(&bytes);
+        value
+            .map(|value| (head, value))
             .map_err(|error| ClusterError::Protocol { action, message: error.to_string() })
     };
     timeout(deadline, answer)
@@ -277,11 +354,10 @@ async fn read<T: for<'de> Deserialize<'de>>(
 
 async fn send(
     target: &Target,
-    uri: &str,
+    request: http::Result<Request<Body>>,
     action: &'static str,
     deadline: Duration,
 ) -> Result<Response<Body>, ClusterError> {
-    let request = Request::builder().method(Method::GET).uri(uri).body(Body::empty());
     let request =
         request.map_err(|error| ClusterError::Protocol { action, message: error.to_string() })?;
     let answer = timeout(deadline, target.client.send(request)).await;

@@ -9,6 +9,8 @@ use domain::{
     state::{Lag, RecordState, WatchState},
 };
 
+use tokio::sync::mpsc;
+
 use super::gate::Gate;
 use crate::clock::Stamp;
 
@@ -40,6 +42,8 @@ pub enum Seen {
         refused: usize,
         /// When the list was complete.
         stamp: Stamp,
+        /// The one namespace that was listed, where several are watched; none: everything that is watched.
+        namespace: Option<String>,
     },
     /// One object is now so.
     Put(Box<Admitted>, Stamp),
@@ -56,6 +60,25 @@ pub enum Seen {
     },
     /// Nothing of the kind changed up to this version.
     Bookmark(String),
+}
+
+/// Where a watch says what it saw. Waits while the other end is busy: the API server is the buffer.
+#[derive(Debug, Clone)]
+pub enum Outlet {
+    /// To the keeper.
+    Keeper(mpsc::Sender<Event>),
+    /// To whom several watches of one kind are put together by, as the one of this number.
+    Part(usize, mpsc::Sender<(usize, Seen)>),
+}
+
+impl Outlet {
+    /// Says it; an error where nobody listens any more.
+    pub async fn send(&self, kind: Kind, seen: Seen) -> Result<(), ()> {
+        match self {
+            Self::Keeper(keeper) => keeper.send(Event::Kind(kind, seen)).await.map_err(|_| ()),
+            Self::Part(number, merge) => merge.send((*number, seen)).await.map_err(|_| ()),
+        }
+    }
 }
 
 /// How a watch stands.

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use domain::{
+    connection::rights,
     door::{self, Admitted},
     kind::Kind,
     state::WatchState,
@@ -13,7 +14,7 @@ use domain::{
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     error::ClusterError,
     gate::{Gate, backoff},
-    kubeconfig::Target,
-    request::{self, Begin, Lines, Scope},
-    seen::{Event, Seen, WatchReport},
+    request::{self, Begin, Extent, Lines, Scope},
+    review,
+    seen::{Outlet, Seen, WatchReport},
+    target::Target,
 };
 use crate::{
     chain::Chain,
@@ -51,9 +53,13 @@ const INITIAL_DEADLINE: Duration = Duration::from_secs(30);
 pub struct KindWatcher {
     target: Target,
     kind: Kind,
-    scope: Scope,
+    /// What is asked for; where all is forbidden, for a while less than was planned.
+    extent: Extent,
+    planned: Scope,
     gate: watch::Receiver<Gate>,
-    keeper: mpsc::Sender<Event>,
+    outlet: Outlet,
+    /// What the cluster said when it last forbade something, and what may not be done altogether.
+    forbidden: Option<(String, String)>,
     /// Where to resume; none: list first.
     version: Option<String>,
     identity: String,
@@ -105,15 +111,18 @@ impl KindWatcher {
     pub fn new(
         target: Target,
         kind: Kind,
+        extent: Extent,
         gate: watch::Receiver<Gate>,
-        keeper: mpsc::Sender<Event>,
+        outlet: Outlet,
     ) -> Self {
         Self {
             target,
             kind,
-            scope: Scope::Cluster,
+            planned: extent.scope.clone(),
+            extent,
             gate,
-            keeper,
+            outlet,
+            forbidden: None,
             version: None,
             identity: String::new(),
             stream_list: true,
@@ -154,7 +163,7 @@ impl KindWatcher {
         if let Gate::Open(open) = gate {
             if self.identity != open.identity {
                 self.version = None;
-                self.scope = Scope::Cluster;
+                self.extent.scope = self.planned.clone();
                 self.was_listed = false;
                 self.identity = open.identity;
             }
@@ -184,14 +193,15 @@ impl KindWatcher {
     async fn open(&mut self, seconds: u64) -> Result<Lines, End> {
         if let Some(version) = &self.version {
             // A watch from a version that a restored storage has not reached yet would wait in silence.
-            let current = request::current_version(&self.target, self.kind, &self.scope).await?;
+            let current =
+                request::current_version(&self.target, self.kind, &self.extent.scope).await?;
             if is_before(&current, version) {
                 return Err(End::Gone);
             }
             return Ok(request::watch(
                 &self.target,
                 self.kind,
-                &self.scope,
+                &self.extent,
                 Begin::After(version),
                 seconds,
             )
@@ -208,8 +218,8 @@ impl KindWatcher {
                 other => return other,
             }
         }
-        let listed = match request::list(&self.target, self.kind, &self.scope).await {
-            Err(error) if error.code() == Some(403) && self.scope == Scope::Cluster => {
+        let listed = match request::list(&self.target, self.kind, &self.extent).await {
+            Err(error) if error.code() == Some(403) && self.extent.scope == Scope::Cluster => {
                 self.list_in_namespace(error).await?
             }
             other => other?,
@@ -218,7 +228,7 @@ impl KindWatcher {
         Ok(request::watch(
             &self.target,
             self.kind,
-            &self.scope,
+            &self.extent,
             Begin::After(&listed.version),
             seconds,
         )
@@ -228,9 +238,10 @@ impl KindWatcher {
     /// Where a cluster-wide list is forbidden, the kubeconfig's namespace may be allowed.
     async fn list_in_namespace(&mut self, forbidden: ClusterError) -> Result<request::Listed, End> {
         let scope = Scope::Namespace(self.target.namespace.clone());
-        match request::list(&self.target, self.kind, &scope).await {
+        let extent = Extent { scope, ..self.extent.clone() };
+        match request::list(&self.target, self.kind, &extent).await {
             Ok(listed) => {
-                self.scope = scope;
+                self.extent = extent;
                 Ok(listed)
             }
             // The wider refusal says more about what to grant.
@@ -242,7 +253,7 @@ impl KindWatcher {
     /// Lists through the watch itself: the server sends the objects and then a mark.
     async fn list_by_stream(&mut self, seconds: u64) -> Result<Lines, End> {
         let mut lines =
-            request::watch(&self.target, self.kind, &self.scope, Begin::Initial, seconds).await?;
+            request::watch(&self.target, self.kind, &self.extent, Begin::Initial, seconds).await?;
         let reading = async {
             let mut objects = Vec::new();
             while let Some(text) = lines.next().await? {
@@ -289,9 +300,14 @@ impl KindWatcher {
                 }
             }
         }
-        self.send(Seen::Listed { version: version.clone(), objects: admitted, refused, stamp })
-            .await
-            .map_err(|()| End::Deaf)?;
+        let listed = Seen::Listed {
+            version: version.clone(),
+            objects: admitted,
+            refused,
+            stamp,
+            namespace: None,
+        };
+        self.send(listed).await.map_err(|()| End::Deaf)?;
         self.version = Some(version);
         self.was_listed = true;
         Ok(())
@@ -382,8 +398,9 @@ impl KindWatcher {
         let (state, reason, pause) = match error.code() {
             Some(403) => {
                 self.version = None;
-                self.scope = Scope::Cluster;
-                (WatchState::Forbidden, error.reason(), look_again)
+                let reason = self.why_forbidden(&error).await;
+                self.extent.scope = self.planned.clone();
+                (WatchState::Forbidden, reason, look_again)
             }
             Some(404) => self.not_served(&error, look_again).await,
             _ => {
@@ -394,6 +411,30 @@ impl KindWatcher {
         self.attempt = self.attempt.saturating_add(1);
         self.report(state, Some(reason), Some(pause)).await.ok()?;
         Some(pause)
+    }
+
+    /// What may not be done altogether; asked once per refusal of the same words.
+    async fn why_forbidden(&mut self, error: &ClusterError) -> String {
+        let said = error.reason();
+        if let Some((_, reason)) = self.forbidden.as_ref().filter(|(known, _)| *known == said) {
+            return reason.clone();
+        }
+        let reason = match review::lacking(&self.target, self.kind, &self.extent.scope).await {
+            Ok(verbs) if !verbs.is_empty() => {
+                let about = self.kind.about();
+                format!(
+                    "{}; the credentials may not {} {}.{} {}",
+                    Chain(error),
+                    rights::words(&verbs),
+                    about.plural,
+                    about.api.group,
+                    review::place(&self.extent.scope)
+                )
+            }
+            _ => said.clone(),
+        };
+        self.forbidden = Some((said, reason.clone()));
+        reason
     }
 
     async fn not_served(
@@ -438,7 +479,7 @@ impl KindWatcher {
     ) -> Result<(), ()> {
         let next_try_ms =
             pause.map(|pause| now_ms() + i64::try_from(pause.as_millis()).unwrap_or_default());
-        let namespace = match &self.scope {
+        let namespace = match &self.extent.scope {
             Scope::Cluster => None,
             Scope::Namespace(namespace) => Some(namespace.clone()),
         };
@@ -453,7 +494,7 @@ impl KindWatcher {
     }
 
     async fn send(&self, seen: Seen) -> Result<(), ()> {
-        self.keeper.send(Event::Kind(self.kind, seen)).await.map_err(|_| ())
+        self.outlet.send(self.kind, seen).await
     }
 }
 

@@ -139,8 +139,8 @@ impl Keeper {
         kind: Kind,
         version: &str,
         objects: Vec<Admitted>,
-        refused: usize,
-        stamp: Stamp,
+        (refused, stamp): (usize, Stamp),
+        part: Option<&str>,
     ) {
         let Some(book) = self.kinds.get_mut(&kind) else { return };
         let known = book.is_listed();
@@ -150,6 +150,7 @@ impl Keeper {
         });
         // Of a list that is the first: nobody looked when the storage went back.
         let before_us = !known
+            && !self.numbered
             && book.counter.is_none()
             && recorded.is_some_and(|(_, newest)| {
                 version.parse::<u64>().is_ok_and(|version| version < *newest)
@@ -163,6 +164,7 @@ impl Keeper {
                 self.identity.as_deref().unwrap_or_default(),
                 kind,
                 book.rewinds,
+                &self.view,
             ));
             if known {
                 self.scribe.note(Note::Begun(kind));
@@ -177,6 +179,7 @@ impl Keeper {
             log.iter()
                 .filter(|entry| !keys.contains(&*entry.key))
                 .filter_map(|entry| entry.key.parse().ok())
+                .filter(|key: &ObjectKey| part.is_none_or(|part| key.namespace() == part))
                 .collect()
         });
         for object in objects {

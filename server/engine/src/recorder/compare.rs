@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use domain::{
+    connection::Coverage,
     feed::EventType,
     history::{Content, Found, content, recorded},
     kind::Kind,
@@ -59,6 +60,11 @@ struct Finding<'a> {
     key: &'a ObjectKey,
     uid: &'a Arc<str>,
     version: u64,
+}
+
+/// Leaves out what is not watched any more: it is as it was when it last was, for all that is known.
+pub(super) fn keep_covered(known: &mut Known, coverage: &Coverage) {
+    known.objects.retain(|key, old| coverage.covers(key.namespace(), &old.object));
 }
 
 /// See the module.

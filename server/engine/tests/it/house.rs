@@ -32,6 +32,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Watched {
     pub(crate) hub: Arc<Hub>,
     pub(crate) fabric: FabricId,
+    running: Option<fabric::Running>,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
@@ -43,12 +44,32 @@ impl Watched {
 
     async fn start(kubeconfig: &Path, records: Option<recorder::Opened>, canary: bool) -> Self {
         let target = kubeconfig::target(kubeconfig, None).await.unwrap();
+        let fabric: FabricId = "test".parse().unwrap();
+        let plan = fabric::Plan { records, canary, ..fabric::Plan::new(fabric, target) };
+        Self::begin(plan)
+    }
+
+    /// Whatever the plan says.
+    pub(crate) fn begin(plan: fabric::Plan) -> Self {
         let (hub, cancel, tasks) =
             (Arc::new(Hub::new()), CancellationToken::new(), TaskTracker::new());
-        let fabric: FabricId = "test".parse().unwrap();
-        let plan = fabric::Plan { records, canary, ..fabric::Plan::new(fabric.clone(), target) };
-        fabric::start(plan, &hub, "process", &tasks, &cancel);
-        Self { hub, fabric, cancel, tasks }
+        let fabric = plan.id.clone();
+        let running = Some(fabric::start(plan, &hub, "process", &tasks, &cancel));
+        Self { hub, fabric, running, cancel, tasks }
+    }
+
+    /// Stops it and starts another one of the same name in the same house.
+    pub(crate) async fn replace(&mut self, plan: fabric::Plan) {
+        self.stop().await;
+        self.fabric = plan.id.clone();
+        self.running = Some(fabric::start(plan, &self.hub, "process", &self.tasks, &self.cancel));
+    }
+
+    /// Stops it alone.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
     }
 
     /// Delivery lag, as the state says it.
@@ -189,6 +210,11 @@ impl Embedded {
         std::fs::write(&path, sim::kubeconfig(&[entry])).unwrap();
         let engine = Watched::new(&path).await;
         Self { cluster, engine, cancel, folder }
+    }
+
+    /// The cluster, as its kubeconfig says.
+    pub(crate) async fn target(&self) -> kubeconfig::Target {
+        kubeconfig::target(&self.folder.join("kubeconfig"), None).await.unwrap()
     }
 
     /// Another engine on the same cluster, which measures delivery lag.

@@ -13,6 +13,7 @@ mod convergence;
 mod faults;
 mod house;
 mod kubeconfigs;
+mod plans;
 mod real;
 mod records;
 mod watch;

@@ -17,7 +17,7 @@ use engine::{
         seen::{Event, Seen, WatchReport},
     },
     hub::{Hub, feed::FeedTopic, keyed::KeyedTopic},
-    keeper::{Keep, Keeper, OBSERVATIONS},
+    keeper::{Keep, Keeper, OBSERVATIONS, Start},
     recorder::{Beginning, Recorder},
 };
 use tokio::sync::mpsc;
@@ -84,6 +84,7 @@ impl Replica {
             fabric: cluster.fabric.clone(),
             hub: Arc::clone(&self.hub),
             feed: Arc::clone(&feed),
+            coverage: domain::connection::Coverage::default(),
             keeper: inbox.clone(),
             clerk: None,
         });
@@ -91,7 +92,10 @@ impl Replica {
             fabric: cluster.fabric.clone(),
             server: "https://model".to_owned(),
             process,
+            start: Start::Connecting,
             paused: Vec::new(),
+            view: String::new(),
+            numbered: false,
             feed,
             scribe,
             origins: BTreeMap::new(),
@@ -107,7 +111,8 @@ impl Replica {
 
     /// The probe tells which storage answers; watches of another one are worth nothing.
     pub(crate) fn greet(&mut self, at: usize, cluster: &Cluster) {
-        let open = Open { version: "v1".to_owned(), identity: cluster.name(), at_ms: 0 };
+        let open =
+            Open { version: "v1".to_owned(), identity: cluster.name(), at_ms: 0, ahead_ms: None };
         self.tell(at, Event::Gate(Gate::Open(open)));
         if let Some(room) = &mut self.rooms[at] {
             room.watches = [Watch::Unlisted; KINDS.len()];
@@ -231,7 +236,13 @@ impl Replica {
         let objects = cluster.live(kind).map(|(_, stored)| stored.admitted.clone()).collect();
         let version = cluster.version.to_string();
         let stamp = Stamp::received_now();
-        self.tell(at, Event::Kind(kind, Seen::Listed { version, objects, refused: 0, stamp }));
+        self.tell(
+            at,
+            Event::Kind(
+                kind,
+                Seen::Listed { version, objects, refused: 0, stamp, namespace: None },
+            ),
+        );
         self.report(at, kind, WatchState::Live);
         self.poll(at);
     }
