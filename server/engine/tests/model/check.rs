@@ -384,6 +384,8 @@ fn ended(
     let ledger = client.link.ledger(&name);
     let whole = ledger.filter(|ledger| ledger.phase() == Phase::Synced);
     match topic {
+        // Nobody in the model is a person.
+        Topic::Me => Ok(()),
         Topic::Feed(fabric) => {
             let Cursor(epoch, head) = replica.hub.feed(fabric).unwrap().newest(0).0;
             let last = client.audit.last_event(&name, &epoch).unwrap_or_default();
