@@ -130,8 +130,12 @@ fn configure(flags: &Flags) -> Result<(Config, Sources), Failure> {
             ConfigError::UnknownKey { .. } => {
                 "mend the key, or see `hnp serve --print-config` for all keys"
             }
-            ConfigError::NotLoopback { .. } => {
-                "listen on 127.0.0.1 and reach it through `ssh -L 3000:127.0.0.1:3000 host`"
+            ConfigError::InClear { .. } => {
+                "set `tls.cert_file` and `tls.key_file`, or listen on 127.0.0.1 (and reach it through `ssh -L 3000:127.0.0.1:3000 host`), or say `insecure_http = true`"
+            }
+            ConfigError::Incomplete { .. } => "set both or neither; see docs/configuration.md",
+            ConfigError::OnlyEnvironment { .. } => {
+                "take it out of the file; set the variable, or `secret_key_file`"
             }
             ConfigError::Read { .. } | ConfigError::Parse { .. } | ConfigError::Value { .. } => {
                 "mend the value it names"

@@ -1,17 +1,30 @@
 //! Configuration: flags over environment (`HNP_…`) over file over defaults.
 //!
-//! Each key is one row of the table below; from it come the environment's name, the file's key, the
-//! default, `--print-config` and the check for unknown keys.
+//! Each key is one row of the table in [`keys`]; from it come the environment's name, the file's key, the
+//! default, `--print-config` and the check for unknown keys. `docs/configuration.md` describes them.
 //!
-//! Invariant: the environment and the file are read here and nowhere else.
+//! Invariant: the environment and the file are read here and nowhere else; no secret is shown by `Debug`,
+//! [`Sources`] or an error.
 
 use std::{
-    collections::BTreeMap,
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use engine::store::Retention;
+use ipnet::IpNet;
+
+pub mod keys;
+pub mod oidc;
+mod read;
+
+use self::keys::Values;
+pub use self::{
+    keys::{Sourced, Sources},
+    oidc::Oidc,
+};
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +46,100 @@ pub enum Canary {
     Lease,
 }
 
-/// Limits of the live link.
+/// Limits of the live link, and of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest message of a client, in bytes.
+    /// Longest message of a client over the live link, in bytes.
     pub inbound_bytes: usize,
     /// Messages per second of one client; twice that in a burst.
     pub rate: u32,
     /// Topics that one client may ask for; a wildcard is one.
     pub topics: usize,
-    /// Connections per address, loopback exempt.
+    /// Live links per address, loopback exempt.
     pub per_address: usize,
-    /// Connections in all.
+    /// Live links per person.
+    pub per_user: usize,
+    /// Live links in all.
     pub total: usize,
+    /// Largest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// Time for a request's head, and between two requests of a connection.
+    pub head_time: Duration,
+    /// Time for a request's body.
+    pub body_time: Duration,
+    /// Time until an answer begins.
+    pub answer_time: Duration,
+}
+
+/// A secret from the environment; shows nothing of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The secret itself, for the one who needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden")
+    }
+}
+
+/// Where the key comes from that seals secrets in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file, made with mode 0600 where it is missing.
+    File(PathBuf),
+    /// The environment.
+    Value(Hidden),
+}
+
+/// Files of the listener's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those between it and the authority, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// In which header a trusted proxy says for whom it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// Proxies that are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxies {
+    /// Where they ask from; empty: none is believed.
+    pub networks: Vec<IpNet>,
+    /// What they say it in; the other header is ignored, since they may pass on what a client wrote there.
+    pub header: ProxyHeader,
+}
+
+/// How long somebody stays signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sessions {
+    /// Milliseconds from signing in.
+    pub ttl_ms: i64,
+    /// Milliseconds without any request.
+    pub idle_ms: i64,
+}
+
+/// What kubeconfigs from people may refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KubeconfigRules {
+    /// Commands that run on this machine.
+    pub exec: bool,
+    /// Files of this machine.
+    pub files: bool,
 }
 
 /// The configuration.
@@ -53,25 +147,45 @@ pub struct Limits {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Address that people use, `http://host:port`; none: from `listen`.
+    /// Address that people use, `https://host:port` as browsers write it; none: from `listen`.
     pub public_url: Option<String>,
+    /// The listener's certificate; none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whether plain HTTP may leave this machine.
+    pub insecure_http: bool,
+    /// Proxies that are believed.
+    pub proxies: Proxies,
+    /// Where metrics are served instead of at `listen`, without signing in.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Further origins from which a browser may open the live link, exact.
+    pub allowed_origins: Vec<String>,
+    /// Origins whose pages may embed parts of ours, exact.
+    pub embed_origins: Vec<String>,
     /// Where data lies.
     pub data_dir: PathBuf,
     /// Where records are kept, `sqlite://path`; none: `hnp.db` in `data_dir`.
     pub database_url: Option<String>,
+    /// Where the key comes from that seals secrets in the database.
+    pub key: KeySource,
+    /// How long somebody stays signed in.
+    pub sessions: Sessions,
+    /// Fewest characters of a password.
+    pub password_min_length: usize,
+    /// Signing in through an identity provider; none: with passwords only.
+    pub oidc: Option<Oidc>,
+    /// What kubeconfigs from people may refer to.
+    pub kubeconfig: KubeconfigRules,
     /// Whether delivery lag is measured.
     pub canary: Canary,
     /// How long and how much is kept of what happened.
     pub history: Retention,
     /// Folder of the client's files; none: `site/` beside the executable, else `target/site`.
     pub site: Option<PathBuf>,
-    /// Further origins from which a browser may open the live link, exact.
-    pub allowed_origins: Vec<String>,
     /// Filter of the log.
     pub log: String,
     /// Format of the log.
     pub log_format: LogFormat,
-    /// Limits of the live link.
+    /// Limits of the live link, and of every request.
     pub limits: Limits,
 }
 
@@ -104,6 +218,18 @@ pub enum ConfigError {
         /// The nearest known one.
         nearest: String,
     },
+    /// A secret in a file.
+    #[error(
+        "{place} has `{key}`, which is taken from the environment only ({env}), since files get around"
+    )]
+    OnlyEnvironment {
+        /// The file.
+        place: String,
+        /// The key.
+        key: &'static str,
+        /// Its variable.
+        env: &'static str,
+    },
     /// A value that does not read.
     #[error("`{key}` from {place} is `{value}`, which is not {wanted}")]
     Value {
@@ -111,58 +237,28 @@ pub enum ConfigError {
         key: &'static str,
         /// Where it came from.
         place: String,
-        /// The value.
+        /// The value; of a secret only that there is one.
         value: String,
         /// What it should be.
         wanted: &'static str,
     },
-    /// The listener is not on loopback.
+    /// A key that needs another one.
+    #[error("`{key}` is set, but `{needs}` is not")]
+    Incomplete {
+        /// The key.
+        key: &'static str,
+        /// The one that it needs.
+        needs: &'static str,
+    },
+    /// Plain HTTP for others than this machine.
     #[error(
-        "`listen` is {listen}, which others can reach, but there are no accounts yet; use 127.0.0.1, [::1] or a tunnel"
+        "`listen` is {listen}, which others can reach, and passwords would travel there in clear: neither `tls.cert_file` is set, nor `trusted_proxies` with a `public_url` of https"
     )]
-    NotLoopback {
+    InClear {
         /// The address.
         listen: SocketAddr,
     },
 }
-
-/// A key, its environment variable and its default.
-struct Key {
-    name: &'static str,
-    env: &'static str,
-    default: &'static str,
-}
-
-const KEYS: [Key; 16] = [
-    Key { name: "listen", env: "HNP_LISTEN", default: "127.0.0.1:3000" },
-    Key { name: "public_url", env: "HNP_PUBLIC_URL", default: "" },
-    Key { name: "data_dir", env: "HNP_DATA_DIR", default: "./data" },
-    Key { name: "database_url", env: "HNP_DATABASE_URL", default: "" },
-    Key { name: "canary", env: "HNP_CANARY", default: "off" },
-    Key { name: "history_max_age", env: "HNP_HISTORY_MAX_AGE", default: "30d" },
-    Key { name: "history_max_bytes", env: "HNP_HISTORY_MAX_BYTES", default: "2GiB" },
-    Key { name: "site", env: "HNP_SITE", default: "" },
-    Key { name: "allowed_origins", env: "HNP_ALLOWED_ORIGINS", default: "" },
-    Key { name: "log", env: "HNP_LOG", default: "info" },
-    Key { name: "log_format", env: "HNP_LOG_FORMAT", default: "auto" },
-    Key { name: "limits.inbound_bytes", env: "HNP_LIMITS_INBOUND_BYTES", default: "16384" },
-    Key { name: "limits.rate", env: "HNP_LIMITS_RATE", default: "20" },
-    Key { name: "limits.topics", env: "HNP_LIMITS_TOPICS", default: "256" },
-    Key { name: "limits.per_address", env: "HNP_LIMITS_PER_ADDRESS", default: "200" },
-    Key { name: "limits.total", env: "HNP_LIMITS_TOTAL", default: "10000" },
-];
-
-/// A value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sourced {
-    /// The value, as text.
-    pub value: String,
-    /// Where it came from.
-    pub place: String,
-}
-
-/// All keys with their values and sources.
-pub type Sources = BTreeMap<&'static str, Sourced>;
 
 /// What the command line says about configuration; empty where it says nothing.
 #[derive(Debug, Clone, Default)]
@@ -180,271 +276,171 @@ pub fn load(
     flags: &Flags,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<(Config, Sources), ConfigError> {
-    let mut sources: Sources = KEYS
-        .iter()
-        .map(|key| {
-            (key.name, Sourced { value: key.default.to_owned(), place: "default".to_owned() })
-        })
-        .collect();
+    let mut values = Values::defaults();
     let default_file = Path::new("hnp.toml");
     match &flags.file {
-        Some(path) => read_file(path, &mut sources)?,
-        None if default_file.exists() => read_file(default_file, &mut sources)?,
+        Some(path) => values.read_file(path)?,
+        None if default_file.exists() => values.read_file(default_file)?,
         None => {}
     }
-    for key in &KEYS {
-        if let Some(value) = env(key.env) {
-            sources.insert(key.name, Sourced { value, place: format!("environment {}", key.env) });
-        }
-    }
+    values.read_env(env);
     for (name, value) in [("listen", &flags.listen), ("data_dir", &flags.data_dir)] {
         if let Some(value) = value {
-            sources
-                .insert(name, Sourced { value: value.clone(), place: "command line".to_owned() });
+            values.set(name, value.clone(), "command line");
         }
     }
-    let config = parse(&sources)?;
-    if config.listen.ip().is_loopback() {
-        Ok((config, sources))
-    } else {
-        Err(ConfigError::NotLoopback { listen: config.listen })
-    }
+    let config = parse(&values)?;
+    config.check()?;
+    Ok((config, values.sources()))
 }
 
-fn read_file(path: &Path, sources: &mut Sources) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Read { path: path.to_owned(), message: error.to_string() })?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Parse {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })?;
-    let place = path.display().to_string();
-    for (name, value) in flatten("", &table) {
-        match KEYS.iter().find(|key| key.name == name) {
-            Some(key) => sources.insert(key.name, Sourced { value, place: place.clone() }),
-            None => {
-                return Err(ConfigError::UnknownKey { place, nearest: nearest(&name), key: name });
-            }
-        };
+impl Config {
+    /// Whether people reach us encrypted: cookies are for such connections only, then.
+    pub fn is_https(&self) -> bool {
+        self.tls.is_some() || self.is_public_https()
     }
-    Ok(())
-}
 
-fn flatten(prefix: &str, table: &toml::Table) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    for (key, value) in table {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            toml::Value::Table(table) => out.extend(flatten(&name, table)),
-            toml::Value::String(text) => out.push((name, text.clone())),
-            toml::Value::Array(items) => {
-                let items: Vec<&str> = items.iter().filter_map(toml::Value::as_str).collect();
-                out.push((name, items.join(",")));
-            }
-            other => out.push((name, other.to_string())),
+    fn is_public_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// What no single key can say about itself.
+    fn check(&self) -> Result<(), ConfigError> {
+        let proxied = !self.proxies.networks.is_empty() && self.is_public_https();
+        let sheltered = self.tls.is_some() || proxied || self.insecure_http;
+        if !self.listen.ip().is_loopback() && !sheltered {
+            return Err(ConfigError::InClear { listen: self.listen });
         }
+        Ok(())
     }
-    out
 }
 
-/// The known key with the fewest edits to `name`.
-fn nearest(name: &str) -> String {
-    KEYS.iter()
-        .min_by_key(|key| distance(key.name, name))
-        .map_or_else(String::new, |key| key.name.to_owned())
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let above = *cell;
-            left = (corner + usize::from(x != y)).min(above + 1).min(left + 1);
-            *cell = left;
-            corner = above;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-fn parse(sources: &Sources) -> Result<Config, ConfigError> {
-    let text = |key: &'static str| {
-        sources.get(key).map(|sourced| sourced.value.trim().to_owned()).unwrap_or_default()
-    };
-    let some = |key| Some(text(key)).filter(|text| !text.is_empty());
-    let log_format = match text("log_format").as_str() {
-        "auto" => LogFormat::Auto,
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        _ => return Err(wrong(sources, "log_format", "`auto`, `text` or `json`")),
-    };
+fn parse(values: &Values) -> Result<Config, ConfigError> {
+    let some = |key| Some(values.text(key).to_owned()).filter(|text| !text.is_empty());
+    let data_dir = PathBuf::from(values.text("data_dir"));
+    let public_url = some("public_url").map(|url| {
+        let wanted = "an address without a path, such as https://hnp.example";
+        read::origin(&url).ok_or_else(|| values.wrong("public_url", wanted))
+    });
     Ok(Config {
-        listen: read(sources, "listen", "an address with a port, such as 127.0.0.1:3000")?,
-        public_url: some("public_url").map(|url| url.trim_end_matches('/').to_owned()),
-        data_dir: text("data_dir").into(),
+        listen: read::value(values, "listen", "an address with a port, such as 127.0.0.1:3000")?,
+        public_url: public_url.transpose()?,
+        tls: tls(values)?,
+        insecure_http: read::flag(values, "insecure_http")?,
+        proxies: Proxies {
+            networks: read::networks(values, "trusted_proxies")?,
+            header: match values.text("trusted_proxy_header") {
+                "x-forwarded" => ProxyHeader::XForwarded,
+                "forwarded" => ProxyHeader::Forwarded,
+                _ => {
+                    return Err(
+                        values.wrong("trusted_proxy_header", "`x-forwarded` or `forwarded`")
+                    );
+                }
+            },
+        },
+        metrics_listen: read::maybe(
+            values,
+            "metrics_listen",
+            "an address with a port, such as 10.0.0.5:9100",
+        )?,
+        allowed_origins: read::origins(values, "allowed_origins")?,
+        embed_origins: read::origins(values, "embed_origins")?,
         database_url: some("database_url"),
-        canary: match text("canary").as_str() {
+        key: key(values, &data_dir)?,
+        data_dir,
+        sessions: sessions(values)?,
+        password_min_length: password_min_length(values)?,
+        oidc: oidc::parse(values)?,
+        kubeconfig: KubeconfigRules {
+            exec: read::flag(values, "kubeconfig.allow_exec")?,
+            files: read::flag(values, "kubeconfig.allow_files")?,
+        },
+        canary: match values.text("canary") {
             "off" => Canary::Off,
             "lease" => Canary::Lease,
-            _ => return Err(wrong(sources, "canary", "`off` or `lease`")),
+            _ => return Err(values.wrong("canary", "`off` or `lease`")),
         },
         history: Retention {
-            max_age_ms: quantity(sources, "history_max_age", &AGES, "an age such as 30d or 12h")?,
-            max_bytes: quantity(
-                sources,
-                "history_max_bytes",
-                &SIZES,
-                "a size such as 2GiB or 500MiB",
-            )?,
+            max_age_ms: read::age(values, "history_max_age")?,
+            max_bytes: read::size(values, "history_max_bytes")?,
         },
-        site: some("site").map(PathBuf::from),
-        allowed_origins: text("allowed_origins")
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        log: text("log"),
-        log_format,
-        limits: Limits {
-            inbound_bytes: read(sources, "limits.inbound_bytes", "a number of bytes")?,
-            rate: read(sources, "limits.rate", "a number of messages per second")?,
-            topics: read(sources, "limits.topics", "a number of topics")?,
-            per_address: read(sources, "limits.per_address", "a number of connections")?,
-            total: read(sources, "limits.total", "a number of connections")?,
+        site: read::path(values, "site"),
+        log: values.text("log").to_owned(),
+        log_format: match values.text("log_format") {
+            "auto" => LogFormat::Auto,
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            _ => return Err(values.wrong("log_format", "`auto`, `text` or `json`")),
         },
+        limits: limits(values)?,
     })
 }
 
-fn read<T: std::str::FromStr>(
-    sources: &Sources,
-    key: &'static str,
-    wanted: &'static str,
-) -> Result<T, ConfigError> {
-    let text = sources.get(key).map(|sourced| sourced.value.trim()).unwrap_or_default();
-    text.parse().map_err(|_| wrong(sources, key, wanted))
+fn tls(values: &Values) -> Result<Option<TlsFiles>, ConfigError> {
+    match (read::path(values, "tls.cert_file"), read::path(values, "tls.key_file")) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            Err(ConfigError::Incomplete { key: "tls.cert_file", needs: "tls.key_file" })
+        }
+        (None, Some(_)) => {
+            Err(ConfigError::Incomplete { key: "tls.key_file", needs: "tls.cert_file" })
+        }
+    }
 }
 
-/// Units of ages, in milliseconds.
-const AGES: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-/// Units of sizes, in bytes.
-const SIZES: [(&str, u64); 7] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("B", 1),
-];
+fn key(values: &Values, data_dir: &Path) -> Result<KeySource, ConfigError> {
+    let (value, file) = (values.text("secret_key"), read::path(values, "secret_key_file"));
+    if value.is_empty() {
+        return Ok(KeySource::File(file.unwrap_or_else(|| data_dir.join("secret.key"))));
+    }
+    if file.is_some() {
+        // Which of them seals is nothing to guess about.
+        return Err(values.wrong("secret_key", "needed beside `secret_key_file`; set one of them"));
+    }
+    Ok(KeySource::Value(Hidden(value.to_owned())))
+}
 
-/// A whole number with a unit, as people write it.
-fn quantity<T: TryFrom<u64>>(
-    sources: &Sources,
-    key: &'static str,
-    units: &[(&str, u64)],
-    wanted: &'static str,
-) -> Result<T, ConfigError> {
-    let text = sources.get(key).map(|sourced| sourced.value.trim()).unwrap_or_default();
-    let read = || {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at_checked(digits)?;
-        let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
-        T::try_from(number.parse::<u64>().ok()?.checked_mul(*factor)?).ok()
+fn sessions(values: &Values) -> Result<Sessions, ConfigError> {
+    /// Shorter, and nobody gets anything done.
+    const SHORTEST_MS: i64 = 1_000;
+    let sessions = Sessions {
+        ttl_ms: read::age(values, "session_ttl")?,
+        idle_ms: read::age(values, "session_idle")?,
     };
-    read().ok_or_else(|| wrong(sources, key, wanted))
+    for (key, ms) in [("session_ttl", sessions.ttl_ms), ("session_idle", sessions.idle_ms)] {
+        if ms < SHORTEST_MS {
+            return Err(values.wrong(key, "at least 1s"));
+        }
+    }
+    Ok(sessions)
 }
 
-fn wrong(sources: &Sources, key: &'static str, wanted: &'static str) -> ConfigError {
-    let Sourced { value, place } = sources
-        .get(key)
-        .cloned()
-        .unwrap_or(Sourced { value: String::new(), place: "nowhere".to_owned() });
-    ConfigError::Value { key, place, value, wanted }
+fn password_min_length(values: &Values) -> Result<usize, ConfigError> {
+    let wanted = "a number of characters from 8 to 128";
+    let length = read::within(values, "password.min_length", 8..=128, wanted)?;
+    usize::try_from(length).map_err(|_| values.wrong("password.min_length", wanted))
+}
+
+fn limits(values: &Values) -> Result<Limits, ConfigError> {
+    let seconds = |key| {
+        read::within(values, key, 1..=3_600, "a number of seconds from 1 to 3600")
+            .map(Duration::from_secs)
+    };
+    Ok(Limits {
+        inbound_bytes: read::value(values, "limits.inbound_bytes", "a number of bytes")?,
+        rate: read::value(values, "limits.rate", "a number of messages per second")?,
+        topics: read::value(values, "limits.topics", "a number of topics")?,
+        per_address: read::value(values, "limits.per_address", "a number of connections")?,
+        per_user: read::value(values, "limits.per_user", "a number of connections")?,
+        total: read::value(values, "limits.total", "a number of connections")?,
+        body_bytes: read::size(values, "limits.body_bytes")?,
+        head_time: seconds("limits.head_seconds")?,
+        body_time: seconds("limits.body_seconds")?,
+        answer_time: seconds("limits.answer_seconds")?,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(name: &str, text: &str) -> Flags {
-        let path =
-            std::env::temp_dir().join(format!("hnp-config-{}-{name}.toml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        Flags { file: Some(path), ..Flags::default() }
-    }
-
-    #[test]
-    fn flags_beat_environment_beats_file_beats_default() {
-        let mut flags =
-            file("order", "listen = \"127.0.0.1:1\"\ndata_dir = \"/d\"\n[limits]\nrate = 7\n");
-        let env = |name: &str| (name == "HNP_LISTEN").then(|| "127.0.0.1:2".to_owned());
-        let (config, sources) = load(&flags, env).unwrap();
-        assert_eq!((config.listen.port(), config.limits.rate, config.limits.total), (2, 7, 10_000));
-        assert_eq!(sources["listen"].place, "environment HNP_LISTEN");
-        flags.listen = Some("127.0.0.1:3".to_owned());
-        assert_eq!(load(&flags, env).unwrap().0.listen.port(), 3);
-    }
-
-    #[test]
-    fn an_unknown_key_names_the_nearest() {
-        let error = load(&file("unknown", "lisen = \"x\"\n"), |_| None).unwrap_err();
-        assert!(
-            matches!(&error, ConfigError::UnknownKey { key, nearest, .. } if key == "lisen" && nearest == "listen"),
-            "{error}"
-        );
-        let error = load(&file("nested", "[limits]\nrat = 1\n"), |_| None).unwrap_err();
-        assert!(
-            matches!(&error, ConfigError::UnknownKey { nearest, .. } if nearest == "limits.rate"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn only_loopback_is_accepted_before_there_are_accounts() {
-        for listen in ["0.0.0.0:3000", "192.168.1.1:3000", "[::]:3000"] {
-            let flags = Flags { listen: Some(listen.to_owned()), ..Flags::default() };
-            assert!(
-                matches!(load(&flags, |_| None), Err(ConfigError::NotLoopback { .. })),
-                "{listen}"
-            );
-        }
-        for listen in ["127.0.0.1:0", "[::1]:3000", "127.9.9.9:1"] {
-            let flags = Flags { listen: Some(listen.to_owned()), ..Flags::default() };
-            assert!(load(&flags, |_| None).is_ok(), "{listen}");
-        }
-    }
-
-    #[test]
-    fn ages_and_sizes_read_as_people_write_them() {
-        let with = |name: &'static str, value: &'static str| {
-            load(&Flags::default(), move |asked| (asked == name).then(|| value.to_owned()))
-        };
-        let (config, _) = with("HNP_HISTORY_MAX_AGE", "12h").unwrap();
-        assert_eq!(config.history.max_age_ms, 12 * 3_600_000);
-        assert_eq!(config.history.max_bytes, 2 << 30, "the default");
-        let (config, _) = with("HNP_HISTORY_MAX_BYTES", "500 MB").unwrap();
-        assert_eq!(config.history.max_bytes, 500_000_000);
-        for bad in ["30", "d", "-1d", "3 weeks", "99999999999999999d"] {
-            let error = with("HNP_HISTORY_MAX_AGE", bad).unwrap_err().to_string();
-            assert!(error.contains("30d or 12h"), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_does_not_read_says_where_it_came_from() {
-        let error =
-            load(&Flags::default(), |name| (name == "HNP_LIMITS_RATE").then(|| "many".to_owned()))
-                .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`limits.rate` from environment HNP_LIMITS_RATE is `many`, which is not a number of messages per second"
-        );
-    }
-}
+mod tests;

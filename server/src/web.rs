@@ -1,13 +1,14 @@
 //! What is served: pages, the live link, snapshots, probes and files.
 //!
-//! Invariant: no request is answered before its `Host` (and, where it matters, its `Origin`) was checked.
+//! Invariant: no answer leaves without the headers of [`headers`], whoever refused the request; no request
+//! is answered before its `Host` (and, where it matters, its `Origin`) was checked.
 
 use std::sync::Arc;
 
 use app::backend::Backend;
 use axum::{
-    Router,
-    extract::FromRef,
+    Extension, Router,
+    extract::{DefaultBodyLimit, FromRef},
     middleware,
     routing::{get, post},
 };
@@ -18,7 +19,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::{
     backend::Desk,
-    config::Limits,
+    config::{Limits, Proxies},
     registrar::{Registrar, caller::Caller, sessions},
 };
 
@@ -31,6 +32,8 @@ pub mod doorman;
 pub mod guard;
 pub mod headers;
 pub mod identify;
+pub mod limits;
+pub mod listen;
 pub mod live;
 pub mod map;
 pub mod next;
@@ -38,9 +41,11 @@ pub mod office;
 pub mod pages;
 pub mod poll;
 pub mod probes;
+pub mod proxy;
 pub mod records;
 pub mod snapshot;
 pub mod sse;
+pub mod tls;
 
 use self::{doorman::Doorman, guard::Guard};
 
@@ -61,6 +66,12 @@ pub struct Front {
     pub limits: Limits,
     /// Whether cookies are for encrypted connections only.
     pub secure_cookies: bool,
+    /// Which proxies are believed about who asks.
+    pub proxies: Arc<Proxies>,
+    /// The listener's certificate; none: plain HTTP.
+    pub tls: Option<Arc<tls::Certificate>>,
+    /// Where metrics are served.
+    pub metrics: MetricsAt,
     /// Where the client's files lie.
     pub options: LeptosOptions,
     /// Ends everything.
@@ -78,12 +89,38 @@ impl Front {
     }
 }
 
-/// Everything that is served.
-pub fn router(front: Front) -> Router {
-    let probes = Router::new()
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// With everything else.
+    Here,
+    /// At an address of their own.
+    Elsewhere,
+}
+
+/// What is served at the address for metrics, to anybody who reaches it: names of fabrics and switches,
+/// states and counts. No page is there for another site's page to use, so that any host name will do.
+pub fn metrics_router(front: Front) -> Router {
+    let all = Caller::of_metrics();
+    let proxies = Arc::clone(&front.proxies);
+    Router::new()
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
-        .route("/metrics", get(probes::metrics));
+        .route("/metrics", get(probes::metrics))
+        .method_not_allowed_fallback(probes::wrong_method)
+        .layer(Extension(all))
+        .layer(middleware::from_fn(headers::harden))
+        .layer(middleware::from_fn_with_state(proxies, proxy::see))
+        .with_state(front)
+}
+
+/// Everything that is served.
+pub fn router(front: Front) -> Router {
+    let mut probes =
+        Router::new().route("/healthz", get(probes::healthz)).route("/readyz", get(probes::readyz));
+    if front.metrics == MetricsAt::Here {
+        probes = probes.route("/metrics", get(probes::metrics));
+    }
     let live = Router::new()
         .route("/api/v1/session", get(door::who).post(door::sign_in).delete(door::sign_out))
         .route("/api/v1/live", get(live::upgrade))
@@ -106,7 +143,9 @@ pub fn router(front: Front) -> Router {
             get(records::history),
         )
         .layer(CompressionLayer::new());
+    let limited = middleware::from_fn_with_state(front.limits, limits::keep);
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
+    let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
     Router::new()
         .merge(probes)
         .merge(live)
@@ -119,7 +158,12 @@ pub fn router(front: Front) -> Router {
         .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
         .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
         .layer(sessions::layer(&front.registrar, front.secure_cookies))
-        .layer(middleware::from_fn(headers::harden))
+        // The bounds of `limits` are the only ones.
+        .layer(DefaultBodyLimit::disable())
+        // From the inside out: a request comes through them from the last to the first.
+        .layer(limited)
         .layer(guarded)
+        .layer(middleware::from_fn(headers::harden))
+        .layer(seen)
         .with_state(front)
 }

@@ -56,6 +56,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let flags = Flags { file, listen: args.listen.clone(), data_dir: args.data_dir.clone() };
     let (config, _) = configure(&flags)?;
+    if !config.listen.ip().is_loopback() {
+        let error = anyhow::anyhow!("the demo would listen on {}", config.listen);
+        let error = error.context("the demo is for this machine only: its passwords are known");
+        return Err(Failure::new(error, "listen on 127.0.0.1, or use `hnp serve`").with_code(2));
+    }
     telemetry::init(&config.log, config.log_format);
     runtime()?.block_on(async {
         // First of all, so that a second demo takes nothing from the one that runs.

@@ -1,23 +1,22 @@
 //! `hnp serve`, and how any command serves the console.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
 use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder};
 use leptos::config::LeptosOptions;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
-    config::{Canary, Config, Flags, Sources},
+    config::{Canary, Config, Flags, Sessions, Sources},
     records::{self, Kept},
     registrar::{Registrar, Terms, secret},
     run::{House, asked_to_stop},
     telemetry,
-    web::{self, Front, guard::Guard},
+    web::{self, Front, MetricsAt, guard::Guard, listen, tls::Certificate},
 };
 
 /// Arguments of `hnp serve`.
@@ -35,7 +34,7 @@ pub(super) struct Args {
     /// Name of the fabric (default: the context's)
     #[arg(long, requires = "kubeconfig")]
     name: Option<String>,
-    /// Where to listen (loopback only, until there are accounts)
+    /// Where to listen (beyond loopback with TLS or behind a trusted proxy; see docs/configuration.md)
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// Where data lies
@@ -114,6 +113,7 @@ pub(super) async fn serve(
     mut house: House,
 ) -> anyhow::Result<()> {
     let Served { config, records, fabrics, greeting } = served;
+    let metrics = listen_for_metrics(&config).await?;
     let (address, front) = open(&config, &listener, &house, records.clone())?;
     let holder = format!("{}:{}", holder_name(), address.port());
     for mut plan in fabrics {
@@ -132,8 +132,11 @@ pub(super) async fn serve(
     let (kept, terms) = (records.clone(), front.registrar.terms());
     house.add("records", move |cancel| records::look_after(kept, retention, terms, cancel));
     let set_up = invite(&front, &config, address).await?;
+    if let Some(listener) = metrics {
+        answer_metrics(listener, front.clone(), &mut house);
+    }
     answer(listener, front, &mut house);
-    announce(&format!("http://{address}"), &format!("{greeting}{set_up}"));
+    announce(&address_of(&config, address), &format!("{greeting}{set_up}"));
     let ended = house.run().await;
     records.store.close().await;
     ended
@@ -153,27 +156,39 @@ pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     listener.map_err(|error| Failure::new(error, "choose another `--listen`, or end what uses it"))
 }
 
-/// Time for answers under way once the house ends; whoever never finished asking is cut off then.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
-
 /// Answers what comes to a listener, until the house ends.
 pub fn answer(listener: TcpListener, front: Front, house: &mut House) {
     let registrar = front.registrar.clone();
     house.add("standings", move |cancel| registrar.watch_over(cancel));
+    let terms = terms(&front);
+    if let Some(certificate) = front.tls.clone() {
+        house.add("certificate", move |cancel| certificate.keep_fresh(cancel));
+    }
     let router = web::router(front);
     house.add("http", move |cancel| async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let asked = cancel.clone();
-        let serving = axum::serve(listener.tap_io(tune), service)
-            .with_graceful_shutdown(async move { asked.cancelled().await });
-        let overdue = async {
-            cancel.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            served = serving.into_future() => served.context("the listener failed"),
-            () = overdue => Ok(()),
-        }
+        listen::serve(listener, router, terms, cancel).await.context("the listener failed")
+    });
+}
+
+/// On which terms connections are taken.
+fn terms(front: &Front) -> listen::Terms {
+    let Front { tls, limits, proxies, .. } = front;
+    listen::Terms { tls: tls.clone(), limits: *limits, proxies: Arc::clone(proxies) }
+}
+
+/// Takes the port for metrics, if they have one of their own.
+async fn listen_for_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(at) = config.metrics_listen else { return Ok(None) };
+    let listener = TcpListener::bind(at).await;
+    listener.map(Some).with_context(|| format!("could not listen on {at} (`metrics_listen`)"))
+}
+
+/// Serves metrics at their own address, in clear: that network is the operator's.
+fn answer_metrics(listener: TcpListener, front: Front, house: &mut House) {
+    let terms = listen::Terms { tls: None, ..terms(&front) };
+    let router = web::metrics_router(front);
+    house.add("metrics", move |cancel| async move {
+        listen::serve(listener, router, terms, cancel).await.context("the metrics listener failed")
     });
 }
 
@@ -187,10 +202,16 @@ async fn invite(front: &Front, config: &Config, address: SocketAddr) -> anyhow::
     let token = secret::fresh();
     let kept = directory.set_up_token(&secret::digest(&token)).await;
     kept.context("could not make a set-up link")?;
-    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let base = config.public_url.clone().unwrap_or_else(|| address_of(config, address));
     Ok(format!(
         "\n\n  Nobody has an account yet. Make the first admin at\n  {base}/setup/{token}\n  The link works once; it is made anew at each start until it was used.\n"
     ))
+}
+
+/// The address of a listener, as a browser writes it.
+fn address_of(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 #[expect(clippy::print_stdout, reason = "the address is what people wait for")]
@@ -222,12 +243,25 @@ pub fn open(
         tracing::warn!(site = %site.display(), "the client's files are not there: pages are shown but do not wake up; build them with `make client`");
     }
     let hub = Arc::new(Hub::new());
+    let tls = config.tls.as_ref().map(Certificate::open).transpose()?;
+    let Sessions { ttl_ms, idle_ms } = config.sessions;
     let front = Front {
-        registrar: Registrar::new(kept.directory, Arc::clone(&hub), Terms::default()),
+        registrar: Registrar::new(kept.directory, Arc::clone(&hub), Terms { ttl_ms, idle_ms }),
         hub,
         records: Some(kept.store),
-        secure_cookies: config.public_url.as_deref().is_some_and(|url| url.starts_with("https:")),
-        guard: Arc::new(Guard::new(address, config.public_url.as_deref(), &config.allowed_origins)),
+        secure_cookies: config.is_https(),
+        guard: Arc::new(Guard::new(
+            address,
+            tls.is_some(),
+            config.public_url.as_deref(),
+            &config.allowed_origins,
+        )),
+        proxies: Arc::new(config.proxies.clone()),
+        tls,
+        metrics: match config.metrics_listen {
+            Some(_) => MetricsAt::Elsewhere,
+            None => MetricsAt::Here,
+        },
         doorman: Arc::default(),
         limits: config.limits,
         options,
@@ -252,28 +286,4 @@ pub fn process_epoch() -> String {
     let mut id = [0_u8; 6];
     rand::fill(&mut id);
     domain::hex::hex(&id)
-}
-
-/// Send buffer of a socket, in bytes (the kernel doubles it): what waits, waits where it can be folded.
-const SEND_BUFFER: usize = 64 * 1024;
-
-/// Bytes that the kernel takes beyond what is on its way already: a socket counts as full from there on.
-#[cfg(target_os = "linux")]
-const UNSENT: u32 = 16 * 1024;
-
-/// Time after which a connection is cut whose other end confirms nothing, or takes nothing: nobody else
-/// would notice an event stream or a page whose reader vanished without a word.
-#[cfg(target_os = "linux")]
-const UNCONFIRMED: Duration = Duration::from_secs(30);
-
-/// Sockets send at once and keep little in the kernel. Without this they still work, only less evenly.
-fn tune(stream: &mut TcpStream) {
-    let socket = socket2::SockRef::from(&*stream);
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_send_buffer_size(SEND_BUFFER);
-    #[cfg(target_os = "linux")]
-    {
-        let _ = socket.set_tcp_notsent_lowat(UNSENT);
-        let _ = socket.set_tcp_user_timeout(Some(UNCONFIRMED));
-    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use domain::{
-    access::{Action, Subject, Verdict, Who, decide},
+    access::{Action, Means, Rights, Role, Subject, Verdict, Who, decide},
     account::UserName,
     audit::Doer,
 };
@@ -45,6 +45,12 @@ impl Caller {
             from,
             expires_ms: None,
         }
+    }
+
+    /// Whoever reaches the address for metrics: they see every fabric, and do nothing.
+    pub fn of_metrics() -> Self {
+        let who = Who { rights: Rights::everywhere(Role::Viewer), means: Means::None };
+        Self { who, ..Self::nobody(None) }
     }
 
     /// Whether they signed in, in whatever way.

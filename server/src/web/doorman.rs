@@ -213,11 +213,12 @@ fn turned_away(status: StatusCode, code: &'static str, detail: &str) -> Response
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{self, Flags};
 
     const FAR: &str = "192.0.2.1";
 
     fn limits(per_address: usize, total: usize) -> Limits {
-        Limits { inbound_bytes: 1, rate: 20, topics: 1, per_address, total }
+        Limits { per_address, total, ..config::load(&Flags::default(), |_| None).unwrap().0.limits }
     }
 
     fn enter(doorman: &Arc<Doorman>, address: &str, limits: &Limits) -> Option<Seat> {

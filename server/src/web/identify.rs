@@ -4,10 +4,10 @@
 //! purpose (a token) and counts as nothing where the browser sends it by itself (a cookie); what a cookie
 //! may change, it may only from our own pages.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::Response,
@@ -15,7 +15,7 @@ use axum::{
 use engine::store::StoreError;
 use tower_sessions::Session;
 
-use super::{Front, map::unauthorized, probes::problem};
+use super::{Front, map::unauthorized, probes::problem, proxy::Peer};
 use crate::registrar::{Unknown, caller::Caller};
 
 /// What a live link from another origin offers its token as.
@@ -23,8 +23,7 @@ const TOKEN_PROTOCOL: &str = "hnp.token.";
 
 /// Puts the [`Caller`] into the request.
 pub async fn identify(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    let from =
-        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let from = request.extensions().get::<Peer>().map(|peer| peer.address);
     let caller = match token(request.headers()) {
         Some(token) => match front.registrar.token(&token, from).await {
             Ok(Ok(caller)) => caller,

@@ -3,12 +3,12 @@
 //! Invariant: nothing is decided here about topics; no wait is without a bound; a client that does not
 //! read costs its own outbox and is cut off after 15 s.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
     extract::{
-        ConnectInfo, State,
+        State,
         ws::{
             CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade,
             rejection::WebSocketUpgradeRejection,
@@ -31,7 +31,7 @@ use tokio::{
 pub(super) mod pace;
 
 use self::pace::Pace;
-use super::{Front, attended::Attended, bucket::Bucket, doorman, probes::problem};
+use super::{Front, attended::Attended, bucket::Bucket, doorman, probes::problem, proxy::Peer};
 use crate::registrar::caller::Caller;
 
 /// A write stuck for this long closes the link (4008).
@@ -51,7 +51,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// `GET /api/v1/live`.
 pub async fn upgrade(
     State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Peer,
     Extension(caller): Extension<Caller>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -62,7 +62,7 @@ pub async fn upgrade(
             "this address speaks WebSocket; ask `/api/v1/live/snapshot` for the same over HTTP",
         );
     };
-    let seat = match doorman::admit(&front, peer.ip(), Transport::WebSocket) {
+    let seat = match doorman::admit(&front, peer.address, Transport::WebSocket) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };

@@ -102,8 +102,15 @@ pub fn provide(front: &Front) {
     let backend = front.backend(caller.unwrap_or_else(|| Caller::nobody(None)));
     provide_context(backend);
     let Some(response) = use_context::<ResponseOptions>() else { return };
-    if let Some(policy) =
-        use_nonce().and_then(|nonce| HeaderValue::from_str(&headers::policy(&nonce)).ok())
+    let path = use_context::<Parts>().map(|parts| parts.uri.path().to_owned()).unwrap_or_default();
+    let policy = |nonce: &str| {
+        if headers::is_scriptless(&path) {
+            headers::without_scripts(nonce)
+        } else {
+            headers::policy(nonce)
+        }
+    };
+    if let Some(policy) = use_nonce().and_then(|nonce| HeaderValue::from_str(&policy(&nonce)).ok())
     {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }

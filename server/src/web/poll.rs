@@ -3,17 +3,12 @@
 //! Invariant: nothing is decided here about topics; nobody waits longer than 25 s, nor past the end of the
 //! server or of the client.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{ConnectInfo, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
@@ -27,6 +22,7 @@ use super::{
     asked::{self, LONGEST_WAIT, Query},
     attended::Attended,
     doorman::{self, Seat},
+    proxy::Peer,
 };
 use crate::registrar::caller::Caller;
 
@@ -37,7 +33,7 @@ const COMPLAINT_AFTER: Duration = Duration::from_secs(1);
 /// `GET …?topic=objects/prod/Switch@9f3c…:1203&wait=25`.
 pub async fn one(
     State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Peer,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -52,7 +48,7 @@ pub async fn one(
     match asked {
         Ok((wants, wait)) => {
             let wants = asked::resume(wants, &headers);
-            answer(&front, peer.ip(), &caller, wants, wait).await
+            answer(&front, peer.address, &caller, wants, wait).await
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -61,7 +57,7 @@ pub async fn one(
 /// `POST …?wait=25` with a `hello` as its body.
 pub async fn many(
     State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Peer,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -79,7 +75,7 @@ pub async fn many(
     match asked {
         Ok((wants, wait)) => {
             let wants = asked::resume(wants, &headers);
-            answer(&front, peer.ip(), &caller, wants, wait).await
+            answer(&front, peer.address, &caller, wants, wait).await
         }
         Err(refusal) => refusal.into_response(),
     }

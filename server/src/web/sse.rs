@@ -6,16 +6,12 @@
 //! Invariant: nothing is decided here about topics; no channel lies between session and body; a client that
 //! does not read costs its own outbox and is cut off after 15 s.
 
-use std::{
-    fmt::Write as _,
-    io,
-    net::{IpAddr, SocketAddr},
-};
+use std::{fmt::Write as _, io, net::IpAddr};
 
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{ConnectInfo, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
@@ -38,6 +34,7 @@ use super::{
     attended::Attended,
     doorman::{self, Seat},
     live::{WRITE_BUDGET, next_ping, pace::Pace},
+    proxy::Peer,
 };
 use crate::registrar::caller::Caller;
 
@@ -50,13 +47,13 @@ const MANY_TOPICS: usize = 64;
 /// `GET …?topic=objects/prod/Switch@9f3c…:1203&view=row`; `Last-Event-ID` resumes.
 pub async fn one(
     State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Peer,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     match asked::of_query(query.as_deref(), &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)).await,
+        Ok(wants) => open(&front, peer.address, &caller, asked::resume(wants, &headers)).await,
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -64,13 +61,13 @@ pub async fn one(
 /// `POST` with a `hello` as its body.
 pub async fn many(
     State(front): State<Front>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Peer,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match asked::of_body(&body, &front.limits) {
-        Ok(wants) => open(&front, peer.ip(), &caller, asked::resume(wants, &headers)).await,
+        Ok(wants) => open(&front, peer.address, &caller, asked::resume(wants, &headers)).await,
         Err(refusal) => refusal.into_response(),
     }
 }

@@ -35,6 +35,7 @@ use server::{
     records::Kept,
     registrar::secret,
     run::House,
+    web::tls::Certificate,
 };
 use sim::{Cluster, ContextEntry, Fault, Options};
 use tokio::{net::TcpListener, time::Instant};
@@ -194,6 +195,8 @@ pub(crate) struct TestHouse {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) records: Arc<dyn Store>,
+    /// The certificate that it serves, if it speaks TLS.
+    pub(crate) tls: Option<Arc<Certificate>>,
     cancel: CancellationToken,
     tracker: TaskTracker,
 }
@@ -231,12 +234,12 @@ impl TestHouse {
         let records = Arc::clone(&kept.store);
         admin(&kept).await;
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
-        let hub = Arc::clone(&front.hub);
+        let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: with_token(), records, cancel, tracker }
+        Self { yard, hub, address, http: with_token(), records, tls, cancel, tracker }
     }
 
     /// Another process on the same cluster.
