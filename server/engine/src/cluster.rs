@@ -10,6 +10,7 @@ pub mod access;
 pub mod canary;
 pub mod certificate;
 pub mod error;
+pub mod examine;
 pub mod gate;
 pub mod kubeconfig;
 pub mod merge;

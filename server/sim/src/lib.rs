@@ -47,4 +47,4 @@ pub use kubeconfig::{ContextEntry, kubeconfig};
 pub use options::{Clock, FaultRoute, Options, Rights, Token, Tokens};
 pub use resource::ResourceId;
 pub use status::{Reason, Status};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, Validity};

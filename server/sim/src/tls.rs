@@ -6,6 +6,7 @@ use std::{fmt, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -39,9 +40,25 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// When a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Now.
+    Now,
+    /// It was, in the year 2000.
+    Over,
+    /// It will be, in the year 2090.
+    NotYet,
+}
+
 impl Tls {
     /// A new authority and a certificate for `localhost`, `127.0.0.1` and `::1`.
     pub fn self_signed() -> Result<Self, TlsError> {
+        Self::of(&["localhost", "127.0.0.1", "::1"], Validity::Now)
+    }
+
+    /// A new authority and a certificate for these names.
+    pub fn of(names: &[&str], validity: Validity) -> Result<Self, TlsError> {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -49,9 +66,18 @@ impl Tls {
         let ca = KeyPair::generate()
             .and_then(|key| CertifiedIssuer::self_signed(ca, key))
             .map_err(TlsError::Make)?;
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut leaf = CertificateParams::new(names).map_err(TlsError::Make)?;
         leaf.distinguished_name.push(DnType::CommonName, "HNP simulator");
+        let year = match validity {
+            Validity::Now => None,
+            Validity::Over => Some(2000),
+            Validity::NotYet => Some(2090),
+        };
+        if let Some(year) = year {
+            leaf.not_before = date_time_ymd(year, 1, 1);
+            leaf.not_after = date_time_ymd(year + 1, 1, 1);
+        }
         let key = KeyPair::generate().map_err(TlsError::Make)?;
         let cert = leaf.signed_by(&key, &ca).map_err(TlsError::Make)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());

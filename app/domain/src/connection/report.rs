@@ -67,10 +67,10 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Well.
-    Ok,
     /// Not asked: an earlier step failed, or there is nothing to ask.
     Skipped,
+    /// Well.
+    Ok,
     /// It works, but something should be looked at.
     Warning,
     /// It does not work.
@@ -81,8 +81,8 @@ impl Outcome {
     /// The word.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Ok => "ok",
             Self::Skipped => "skipped",
+            Self::Ok => "ok",
             Self::Warning => "warning",
             Self::Failed => "failed",
         }

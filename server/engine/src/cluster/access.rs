@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is sent anywhere; no credential is in a view or in an error's text.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::connection::{
     Access, AccessKind, AccessView, CertificateView, Credential, Field, Mistake, ServerUrl,
 };
@@ -175,8 +176,7 @@ fn credential(auth: &AuthInfo) -> Credential {
 
 /// Certificates as kubeconfigs embed them: PEM in base64.
 fn embedded(data: &str) -> Vec<CertificateView> {
-    let pem = serde_json::from_value::<k8s_openapi::ByteString>(json!(data));
-    let pem = pem.ok().and_then(|bytes| String::from_utf8(bytes.0).ok());
+    let pem = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     pem.and_then(|pem| certificate::from_pem(&pem)).map(|ders| views(&ders)).unwrap_or_default()
 }
 

@@ -84,7 +84,12 @@ impl ClusterError {
 
     /// What failed and what to do, in a sentence for the screen.
     pub fn reason(&self) -> String {
-        let todo = match self.cause() {
+        format!("{}; {}", Chain(self), self.remedy())
+    }
+
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
+        match self.cause() {
             Cause::Dns => "check the server's name in the kubeconfig and the resolver",
             Cause::Tcp => "check that the API server runs and can be reached from here",
             Cause::Tls => "check the certificate authority and the server's name in the kubeconfig",
@@ -96,9 +101,18 @@ impl ClusterError {
             Cause::Config => "mend the kubeconfig",
             Cause::Version => "install the fabric's CRDs in a version that HNP reads",
             Cause::ClockSkew => "synchronise the clocks of the API server and of this machine",
-        };
-        format!("{}; {todo}", Chain(self))
+        }
     }
+}
+
+/// Whether the TLS stack itself is at the bottom; the names in its words may be anything.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    // What is wrapped in an I/O error is not its source, but the source of it is.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
 }
 
 /// kube wraps resolver, socket and TLS errors alike; their texts tell them apart.
@@ -107,6 +121,8 @@ fn cause_of(text: &str, error: &kube::Error) -> Cause {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if matches!(error, kube::Error::Auth(_)) {
         Cause::Unauthorized
+    } else if is_tls(error) {
+        Cause::Tls
     } else if says(&["dns", "resolve", "lookup address", "name or service"]) {
         Cause::Dns
     } else if says(&["certificate", "tls", "handshake", "unknownissuer"]) {

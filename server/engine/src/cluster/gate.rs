@@ -25,6 +25,8 @@ use crate::clock::now_ms;
 
 /// Pause between probes of a cluster that answers.
 pub const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// Clocks that differ by more than this many milliseconds cannot be compared: heartbeats are judged by ours.
+pub const MOST_SKEW_MS: i64 = 30_000;
 /// First step of the backoff.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Largest step at first: with the list that follows, a cluster is live again within 5 s of its return.

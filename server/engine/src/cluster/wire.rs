@@ -56,7 +56,8 @@ impl Handshake {
     }
 }
 
-fn late() -> io::Error {
+/// Nobody answered within the deadline.
+pub(super) fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} s", DEADLINE.as_secs()))
 }
 
@@ -182,7 +183,9 @@ fn judged(
             format!("an authority above the certificate of {subject} is expired"),
         ),
         CertificateError::BadSignature => {
-            let why = format!("the certificate of {subject} is not truly signed by {issuer}");
+            let why = format!(
+                "the certificate of {subject} is signed by an authority that is named {issuer} as the given one is, but is another one (was the cluster made anew?)"
+            );
             (TlsFault::Authority, why)
         }
         other => {

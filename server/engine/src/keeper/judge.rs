@@ -8,9 +8,7 @@ use domain::{
 };
 
 use super::Keeper;
-
-/// Clocks that differ by more than this many milliseconds cannot be compared: heartbeats are judged by ours.
-pub(super) const MOST_SKEW_MS: i64 = 30_000;
+use crate::cluster::gate::MOST_SKEW_MS;
 
 impl Keeper {
     /// Says how the fabric stands, unless the probe has the word.

@@ -10,9 +10,11 @@
 )]
 
 mod convergence;
+mod examined;
 mod faults;
 mod house;
 mod kubeconfigs;
+mod many;
 mod plans;
 mod real;
 mod records;
