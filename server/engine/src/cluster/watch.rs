@@ -67,6 +67,8 @@ pub struct KindWatcher {
     attempt: u32,
     not_served_since: Option<Instant>,
     was_listed: bool,
+    /// Whether the last word was that it is forbidden or not served.
+    refused: bool,
 }
 
 /// Why a cycle of list and watch ended.
@@ -129,6 +131,7 @@ impl KindWatcher {
             attempt: 0,
             not_served_since: None,
             was_listed: false,
+            refused: false,
         }
     }
 
@@ -180,6 +183,7 @@ impl KindWatcher {
             Err(end) => return end,
         };
         self.attempt = 0;
+        self.refused = false;
         self.not_served_since = None;
         if self.report(WatchState::Live, None, None).await.is_err() {
             return End::Deaf;
@@ -207,7 +211,11 @@ impl KindWatcher {
             )
             .await?);
         }
-        if !self.was_listed && self.report(WatchState::Listing, None, None).await.is_err() {
+        // Another look at what was forbidden or not served is no news before it finds something.
+        if !self.was_listed
+            && !self.refused
+            && self.report(WatchState::Listing, None, None).await.is_err()
+        {
             return Err(End::Deaf);
         }
         if self.stream_list {
@@ -409,6 +417,7 @@ impl KindWatcher {
             }
         };
         self.attempt = self.attempt.saturating_add(1);
+        self.refused = matches!(state, WatchState::Forbidden | WatchState::Missing);
         self.report(state, Some(reason), Some(pause)).await.ok()?;
         Some(pause)
     }
