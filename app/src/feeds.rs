@@ -327,6 +327,7 @@ mod tests {
             subject: Some(subject.into()),
             time: format!("2026-11-23T12:00:{second:02}Z"),
             data: EventData {
+                link: None,
                 severity: Severity::Info,
                 message: format!("{subject} {}", kind.verb()),
                 version: None,

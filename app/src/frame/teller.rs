@@ -86,6 +86,7 @@ mod tests {
             subject: None,
             time: "2026-11-23T12:00:00Z".into(),
             data: EventData {
+                link: None,
                 severity,
                 message: "it happened".into(),
                 version: None,

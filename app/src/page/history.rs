@@ -90,6 +90,7 @@ mod tests {
             subject: Some("VPC/default/a".into()),
             time: "2026-11-23T12:00:00Z".into(),
             data: EventData {
+                link: None,
                 severity: Severity::Info,
                 message: String::new(),
                 version: None,

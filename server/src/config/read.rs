@@ -135,10 +135,9 @@ pub(super) fn origin(text: &str) -> Option<String> {
     }
     match authority.port() {
         Some(port) if port.as_str() != usual => Some(format!("{scheme}://{host}:{port}")),
-        Some(_) => Some(format!("{scheme}://{host}")),
         // A colon that no port follows is a slip.
         None if authority.as_str() != host => None,
-        None => Some(format!("{scheme}://{host}")),
+        Some(_) | None => Some(format!("{scheme}://{host}")),
     }
 }
 

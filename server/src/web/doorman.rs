@@ -1,4 +1,4 @@
-//! Who is inside: live links are counted per address and in all, whatever carries them, and are asked to
+//! Who is inside: live links are counted per address, per user and in all, whatever carries them, and are asked to
 //! come back one after the other when the server ends.
 //!
 //! Invariant: a place that was given is given back, however its owner ends; nobody waits at the door.
@@ -16,6 +16,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use domain::account::UserName;
 use engine::{hub::Hub, metrics::Transport};
 
 use super::{
@@ -23,7 +24,7 @@ use super::{
     bucket::Bucket,
     probes::{Refusal, problem},
 };
-use crate::config::Limits;
+use crate::{config::Limits, registrar::caller::Caller};
 
 /// Reconnects per second that a server of two cores takes without anybody waiting: a connection with its
 /// first topics costs it a few milliseconds.
@@ -54,6 +55,7 @@ pub struct Doorman {
 #[derive(Debug, Default)]
 struct Inside {
     by_address: BTreeMap<IpAddr, usize>,
+    by_user: BTreeMap<UserName, usize>,
     all: usize,
     buckets: BTreeMap<IpAddr, Bucket>,
 }
@@ -73,7 +75,26 @@ pub struct Seat {
     doorman: Arc<Doorman>,
     hub: Arc<Hub>,
     address: IpAddr,
+    user: Option<UserName>,
     transport: Transport,
+}
+
+/// Somebody at the door.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest<'a> {
+    /// Where they come from.
+    pub address: IpAddr,
+    /// Who they are.
+    pub user: Option<&'a UserName>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// The house is full, or too many come from their address.
+    House,
+    /// They have too many links open themselves.
+    Yours,
 }
 
 impl Doorman {
@@ -85,19 +106,28 @@ impl Doorman {
     pub fn enter(
         self: &Arc<Self>,
         hub: &Arc<Hub>,
-        address: IpAddr,
+        guest: Guest<'_>,
         transport: Transport,
         limits: &Limits,
-    ) -> Option<Seat> {
+    ) -> Result<Seat, NoPlace> {
+        let Guest { address, user } = guest;
         let mut inside = self.inside();
         if inside.is_full(address, limits) {
-            return None;
+            return Err(NoPlace::House);
+        }
+        let theirs = user.and_then(|user| inside.by_user.get(user)).copied().unwrap_or_default();
+        if theirs >= limits.per_user {
+            return Err(NoPlace::Yours);
         }
         *inside.by_address.entry(address).or_default() += 1;
+        if let Some(user) = user {
+            *inside.by_user.entry(user.clone()).or_default() += 1;
+        }
         inside.all += 1;
         drop(inside);
         hub.metrics.came(transport);
-        Some(Seat { doorman: Arc::clone(self), hub: Arc::clone(hub), address, transport })
+        let (doorman, hub) = (Arc::clone(self), Arc::clone(hub));
+        Ok(Seat { doorman, hub, address, user: user.cloned(), transport })
     }
 
     /// Whether a connection from there would be turned away.
@@ -132,15 +162,23 @@ impl Inside {
     }
 }
 
+/// Counts one less.
+fn leave<K: Ord>(counts: &mut BTreeMap<K, usize>, who: &K) {
+    if let Some(count) = counts.get_mut(who) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(who);
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut inside = self.doorman.inside();
         inside.all = inside.all.saturating_sub(1);
-        if let Some(here) = inside.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                inside.by_address.remove(&self.address);
-            }
+        leave(&mut inside.by_address, &self.address);
+        if let Some(user) = &self.user {
+            leave(&mut inside.by_user, user);
         }
         drop(inside);
         self.hub.metrics.went(self.transport);
@@ -166,7 +204,12 @@ impl Farewell {
 }
 
 /// Lets somebody in, or says why not.
-pub fn admit(front: &Front, peer: IpAddr, transport: Transport) -> Result<Seat, Refusal> {
+pub fn admit(
+    front: &Front,
+    peer: IpAddr,
+    caller: &Caller,
+    transport: Transport,
+) -> Result<Seat, Refusal> {
     let Front { hub, doorman, limits, .. } = front;
     if front.cancel.is_cancelled() {
         return Err(closing().into());
@@ -174,7 +217,20 @@ pub fn admit(front: &Front, peer: IpAddr, transport: Transport) -> Result<Seat, 
     if transport != Transport::WebSocket && !doorman.hears(peer, limits.rate) {
         return Err(too_often().into());
     }
-    doorman.enter(hub, peer, transport, limits).ok_or_else(|| full().into())
+    let guest = Guest { address: peer, user: caller.user.as_ref() };
+    doorman.enter(hub, guest, transport, limits).map_err(|no_place| match no_place {
+        NoPlace::House => full().into(),
+        NoPlace::Yours => yours().into(),
+    })
+}
+
+/// What somebody is told who has too many links open.
+fn yours() -> Response {
+    turned_away(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too_many_connections",
+        "you have too many live links open; close some tabs, or raise `limits.per_user`",
+    )
 }
 
 /// What somebody is told for whom there is no place.
@@ -223,7 +279,24 @@ mod tests {
 
     fn enter(doorman: &Arc<Doorman>, address: &str, limits: &Limits) -> Option<Seat> {
         let hub = Arc::new(Hub::new());
-        doorman.enter(&hub, address.parse().unwrap(), Transport::Sse, limits)
+        let guest = Guest { address: address.parse().unwrap(), user: None };
+        doorman.enter(&hub, guest, Transport::Sse, limits).ok()
+    }
+
+    #[test]
+    fn nobody_has_more_links_than_their_share_and_others_still_get_in() {
+        let (doorman, hub) = (Arc::new(Doorman::default()), Arc::new(Hub::new()));
+        let [ann, bob]: [UserName; 2] = ["ann", "bob"].map(|name| name.parse().unwrap());
+        let limits = Limits { per_user: 2, ..limits(100, 100) };
+        let enter = |user| {
+            let guest = Guest { address: FAR.parse().unwrap(), user: Some(user) };
+            doorman.enter(&hub, guest, Transport::Sse, &limits)
+        };
+        let seats = [enter(&ann).unwrap(), enter(&ann).unwrap()];
+        assert_eq!(enter(&ann).unwrap_err(), NoPlace::Yours);
+        assert!(enter(&bob).is_ok());
+        drop(seats);
+        assert!(enter(&ann).is_ok());
     }
 
     #[test]

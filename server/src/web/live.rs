@@ -62,7 +62,7 @@ pub async fn upgrade(
             "this address speaks WebSocket; ask `/api/v1/live/snapshot` for the same over HTTP",
         );
     };
-    let seat = match doorman::admit(&front, peer.address, Transport::WebSocket) {
+    let seat = match doorman::admit(&front, peer.address, &caller, Transport::WebSocket) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };

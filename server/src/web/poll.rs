@@ -88,7 +88,7 @@ async fn answer(
     wants: Vec<Want>,
     wait: Option<u64>,
 ) -> Response {
-    let seat = match doorman::admit(front, peer, Transport::Poll) {
+    let seat = match doorman::admit(front, peer, caller, Transport::Poll) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };

@@ -73,7 +73,7 @@ pub async fn many(
 }
 
 async fn open(front: &Front, peer: IpAddr, caller: &Caller, wants: Vec<Want>) -> Response {
-    let seat = match doorman::admit(front, peer, Transport::Sse) {
+    let seat = match doorman::admit(front, peer, caller, Transport::Sse) {
         Ok(seat) => seat,
         Err(refusal) => return refusal.into_response(),
     };

@@ -24,7 +24,10 @@ async fn raw(house: &TestHouse, parts: &[&[u8]]) -> String {
 }
 
 /// Every route, and ways to be refused: method, path, headers.
-const ASKED: [(&str, &str, &[(&str, &str)]); 20] = [
+/// Headers of a request.
+type Headers = &'static [(&'static str, &'static str)];
+
+const ASKED: [(&str, &str, Headers); 20] = [
     ("GET", "/", &[]),
     ("GET", "/f/test", &[]),
     ("GET", "/f/test/switches", &[]),

@@ -184,7 +184,7 @@ async fn a_certificate_that_cannot_be_served_keeps_the_server_from_starting() {
 
     one.write(&folder);
     let mut hnp = crate::process::Hnp::start(folder.path(), &["serve"]);
-    let line = timeout(Duration::from_secs(60), hnp.line()).await.unwrap().unwrap();
+    let line = timeout(Duration::from_mins(1), hnp.line()).await.unwrap().unwrap();
     let url = line.strip_prefix("HNP serves at ").unwrap();
     assert!(url.starts_with("https://"), "{line}");
     let anybody = reqwest::Client::builder().use_preconfigured_tls(one.trusted()).build().unwrap();
