@@ -153,6 +153,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whether plain HTTP may leave this machine.
     pub insecure_http: bool,
+    /// Whether metrics name fabrics to anybody on this machine: the demo's, no key of its own.
+    pub open_metrics: bool,
     /// Proxies that are believed.
     pub proxies: Proxies,
     /// Where metrics are served instead of at `listen`, without signing in.
@@ -327,6 +329,7 @@ fn parse(values: &Values) -> Result<Config, ConfigError> {
         public_url: public_url.transpose()?,
         tls: tls(values)?,
         insecure_http: read::flag(values, "insecure_http")?,
+        open_metrics: false,
         proxies: Proxies {
             networks: read::networks(values, "trusted_proxies")?,
             header: match values.text("trusted_proxy_header") {

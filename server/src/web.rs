@@ -92,8 +92,10 @@ impl Front {
 /// Where metrics are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsAt {
-    /// With everything else.
+    /// With everything else; of fabrics, what who asks may see.
     Here,
+    /// With everything else, and nobody has to say who they are: on made-up fabrics, for this machine only.
+    Open,
     /// At an address of their own.
     Elsewhere,
 }
@@ -118,7 +120,7 @@ pub fn metrics_router(front: Front) -> Router {
 pub fn router(front: Front) -> Router {
     let mut probes =
         Router::new().route("/healthz", get(probes::healthz)).route("/readyz", get(probes::readyz));
-    if front.metrics == MetricsAt::Here {
+    if front.metrics != MetricsAt::Elsewhere {
         probes = probes.route("/metrics", get(probes::metrics));
     }
     let live = Router::new()

@@ -69,6 +69,7 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
         let mut config = config;
         let folder = config.data_dir.join("demo");
         fresh_folder(&folder).map_err(unwritable)?;
+        config.open_metrics = true;
         config.database_url = Some(format!("sqlite://{}", folder.join("hnp.db").display()));
         let records = records::open(&config).await.map_err(records::failure)?;
         run_on(listener, config, records, args).await.map_err(unwritable)

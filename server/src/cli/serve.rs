@@ -260,6 +260,7 @@ pub fn open(
         tls,
         metrics: match config.metrics_listen {
             Some(_) => MetricsAt::Elsewhere,
+            None if config.open_metrics => MetricsAt::Open,
             None => MetricsAt::Here,
         },
         doorman: Arc::default(),
