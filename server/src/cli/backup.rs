@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use domain::{
     audit::{Act, Outcome as Ended},
@@ -13,11 +12,11 @@ use domain::{
 };
 use engine::{
     clock::now_ms,
+    store::Store as _,
     store::{
         directory::{Directory as _, Order},
         sqlite::SqliteStore,
     },
-    store::Store as _,
     vault::{VerifyError, verify},
 };
 
@@ -112,7 +111,10 @@ async fn make(opened: &Opened, args: &Args) -> Result<Manifest, Failure> {
         (true, None) => {
             let error = anyhow::anyhow!("the key comes from the environment");
             let error = error.context("the key cannot be put into the backup");
-            return Err(Failure::new(error, "leave `--with-key` out, and keep the key where it is"));
+            return Err(Failure::new(
+                error,
+                "leave `--with-key` out, and keep the key where it is",
+            ));
         }
     };
     let mut scraps = Scraps::default();

@@ -16,7 +16,7 @@ use engine::{
 
 use super::{Failure, configure};
 use crate::{
-    config::{Config, Flags, KeySource},
+    config::{Config, Flags},
     records,
 };
 
@@ -61,10 +61,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, Failure> {
 
 /// Where keys come from, as the vault takes it.
 pub(super) fn keys(config: &Config) -> vault::KeySource {
-    match &config.key {
-        KeySource::File(path) => vault::KeySource::File(path.clone()),
-        KeySource::Value(value) => vault::KeySource::Value(value.reveal().to_owned().into()),
-    }
+    vault::KeySource::File(config.data_dir.join("secret.key"))
 }
 
 /// Why a vault could not be opened, as the command line says it.

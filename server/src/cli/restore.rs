@@ -64,7 +64,10 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     if place.exists() && !args.replace {
         let error = anyhow::anyhow!("{} is there already", place.display());
         let error = error.context("nothing was restored");
-        return Err(Failure::new(error, "choose another `--data-dir`, or `--replace`, which keeps it under another name"));
+        return Err(Failure::new(
+            error,
+            "choose another `--data-dir`, or `--replace`, which keeps it under another name",
+        ));
     }
     runtime()?.block_on(restore(args, &config, &place))
 }
@@ -117,8 +120,13 @@ impl Keys {
         };
         match (refused, &unpacked.key, opened::keys(config)) {
             // The backup brings its key; one that is there is moved aside.
-            (VaultError::Missing { .. } | VaultError::Unknown { .. }, Some(key), KeySource::File(place)) => {
-                let vault = Vault::open(KeySource::File(key.clone()), wanted).map_err(opened::locked)?;
+            (
+                VaultError::Missing { .. } | VaultError::Unknown { .. },
+                Some(key),
+                KeySource::File(place),
+            ) => {
+                let vault =
+                    Vault::open(KeySource::File(key.clone()), wanted).map_err(opened::locked)?;
                 Ok(Self { bring: Some((key.clone(), place)), ..of(vault, true) })
             }
             // It does not: with the key that is there, or a new one, all but the credentials comes back.
@@ -140,17 +148,22 @@ async fn ready(
     let unready = |error: anyhow::Error| {
         Failure::new(error.context("nothing was restored"), "restore another backup")
     };
-    let database = SqliteStore::open(&file.display().to_string()).await.map_err(records::failure)?;
+    let database =
+        SqliteStore::open(&file.display().to_string()).await.map_err(records::failure)?;
     database.inspect().await.map_err(|error| unready(error.into()))?;
     let verdict = verify(&database, keys.fits.then_some(&*keys.vault)).await;
     match verdict {
-        Ok(verified) if manifest.audit_head.as_ref().is_none_or(|head| *head == verified.digest) => {}
+        Ok(verified)
+            if manifest.audit_head.as_ref().is_none_or(|head| *head == verified.digest) => {}
         Err(VerifyError::Store(error)) => return Err(unready(error.into())),
         _ if args.accept_broken_log => {}
         Ok(_) => return Err(unready(anyhow::anyhow!("its audit log is not that of its manifest"))),
         Err(error) => {
             let failure = unready(error.into());
-            return Err(Failure { advice: "restore another backup, or use `--accept-broken-log`", ..failure });
+            return Err(Failure {
+                advice: "restore another backup, or use `--accept-broken-log`",
+                ..failure
+            });
         }
     }
     let told = deed(Act::Restore, "house").because(format!(
@@ -239,6 +252,8 @@ fn summary(manifest: &Manifest, place: &Path, aside: &Aside, keys: &Keys, lost: 
         [] => println!("  no fabric"),
         lost => println!("  {}", lost.join(", ")),
     }
-    println!("enter these again at Settings, Fabrics; or put the key file back and restore once more");
+    println!(
+        "enter these again at Settings, Fabrics; or put the key file back and restore once more"
+    );
     println!("that the end of its audit log is whole could not be checked without that key");
 }

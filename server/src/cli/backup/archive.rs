@@ -55,7 +55,8 @@ impl Manifest {
     /// The manifest of a copy of a database; what the caller knows is filled in after.
     pub(in crate::cli) fn of(database: &Path) -> anyhow::Result<Self> {
         let mut file = File::open(database).context("could not read the copy")?;
-        let (bytes, digest) = copied(&mut file, &mut io::sink()).context("could not read the copy")?;
+        let (bytes, digest) =
+            copied(&mut file, &mut io::sink()).context("could not read the copy")?;
         Ok(Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,12 +133,7 @@ pub(in crate::cli) fn write(
     done.with_context(|| format!("could not write {place}"))
 }
 
-fn fill(
-    out: File,
-    manifest: &Manifest,
-    database: &Path,
-    key: Option<&Path>,
-) -> anyhow::Result<()> {
+fn fill(out: File, manifest: &Manifest, database: &Path, key: Option<&Path>) -> anyhow::Result<()> {
     let mut tar = tar::Builder::new(io::BufWriter::new(out));
     let text = serde_json::to_vec_pretty(manifest)?;
     append(&mut tar, MANIFEST, &mut text.as_slice(), u64::try_from(text.len())?)?;
