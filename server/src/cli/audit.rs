@@ -102,10 +102,12 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     let config = place.config(file)?;
     runtime()?.block_on(async {
         let opened = opened::open(&config).await?;
-        match args.command {
+        let ended = match args.command {
             Command::Verify { json, .. } => check(&opened, json).await,
             Command::Export(export) => write(&opened, export).await,
-        }
+        };
+        opened.close().await;
+        ended
     })
 }
 

@@ -76,6 +76,7 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
             }
         };
         let told = opened.database.order(Order::Tell, &told, now_ms()).await;
+        opened.close().await;
         let manifest = made?;
         told.map_err(|error| Failure::new(error, "the backup is made; mend what the error names"))?;
         if args.json {

@@ -55,10 +55,12 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     let config = place.config(file)?;
     runtime()?.block_on(async {
         let opened = opened::open(&config).await?;
-        match args.command {
+        let ended = match args.command {
             Command::Rotate { json, .. } => change(&opened, json).await,
             Command::List { json, .. } => Ok(list(&opened, json)),
-        }
+        };
+        opened.close().await;
+        ended
     })
 }
 

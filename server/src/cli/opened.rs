@@ -10,7 +10,7 @@ use domain::{
     audit::{Act, Deed, Doer},
 };
 use engine::{
-    store::sqlite::SqliteStore,
+    store::{Store as _, sqlite::SqliteStore},
     vault::{self, Vault, VaultError},
 };
 
@@ -42,6 +42,13 @@ pub(super) struct Opened {
     pub(super) database: SqliteStore,
     /// Its keys.
     pub(super) vault: Arc<Vault>,
+}
+
+impl Opened {
+    /// Closes its files, so that all of the database is in one where nobody else uses it.
+    pub(super) async fn close(self) {
+        self.database.close().await;
+    }
 }
 
 /// Opens a house.
