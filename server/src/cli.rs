@@ -8,8 +8,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags, Sources};
 
+mod audit;
+mod backup;
 pub mod demo;
+mod key;
+mod opened;
 pub mod print;
+mod restore;
 pub mod serve;
 pub mod sim;
 pub mod watch;
@@ -41,6 +46,14 @@ enum Command {
     Watch(watch::Args),
     /// Run the embedded API server alone
     Sim(sim::Args),
+    /// Check or export the audit log
+    Audit(audit::Args),
+    /// Copy the database into one file, also while a server runs
+    Backup(backup::Args),
+    /// Bring a backup back
+    Restore(restore::Args),
+    /// Change the key that seals secrets
+    Key(key::Args),
     /// Print the CRDs of all kinds as YAML, made from the Rust types
     #[command(after_help = "Example:\n  hnp crds | kubectl apply --server-side -f -")]
     Crds,
@@ -110,6 +123,10 @@ fn run(cli: Cli) -> Outcome {
         Command::Demo(args) => demo::run(&args, cli.config),
         Command::Watch(args) => watch::run(&args, cli.config),
         Command::Sim(args) => sim::run(&args, cli.config),
+        Command::Audit(args) => audit::run(args, cli.config),
+        Command::Backup(args) => backup::run(&args, cli.config),
+        Command::Restore(args) => restore::run(&args, cli.config),
+        Command::Key(args) => key::run(args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hnp", &mut std::io::stdout());

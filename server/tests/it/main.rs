@@ -15,6 +15,7 @@ mod guard;
 mod hardening;
 mod house;
 mod http;
+mod keeping;
 mod live;
 mod pages;
 mod poll;

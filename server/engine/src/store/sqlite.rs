@@ -16,6 +16,7 @@ mod open;
 mod past;
 mod purge;
 mod upkeep;
+mod whole;
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use domain::{history::Moment, kind::Kind, object::ObjectKey, topic::FabricId};
 use sqlx::{Pool, Sqlite, Transaction};
 
 use self::fault::Fault;
+pub use self::whole::{SCHEMA, set_aside};
 use super::{
     Batch, Claim, EventQuery, Feed, Known, Lease, Origin, Recorded, Retention, Store, StoreError,
     StoredEvent, Upkeep, directory::Sealer,

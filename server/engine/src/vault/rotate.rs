@@ -10,6 +10,7 @@
 //! Invariant: no key goes while anything is sealed with it; nothing is ever unsealed to disk.
 
 use domain::audit::Deed;
+use serde_json::json;
 
 use super::{KEY_FACT, KeyId, KeySource, LOST, Vault, VaultError, key_of, keys::Key, ring};
 use crate::store::directory::{Directory, Order};
@@ -42,10 +43,13 @@ pub async fn rotate(
     deed: &Deed,
     now_ms: i64,
 ) -> Result<Rotation, VaultError> {
+    let before: Vec<String> = vault.key_ids().iter().map(ToString::to_string).collect();
     let resumed = add(vault)?;
     note(vault, directory).await?;
     let (resealed, lost) = reseal(vault, directory, Unknown::IsAnError).await?;
-    tell(vault, directory, deed, now_ms).await?;
+    let after = Some(json!({ "keys": [vault.key_id().as_str()] }));
+    let deed = deed.clone().changing(Some(json!({ "keys": before })), after);
+    tell(vault, directory, &deed, now_ms).await?;
     let dropped = drop_older(vault)?;
     let in_file = vault.file().is_some();
     Ok(Rotation { key: vault.key_id(), dropped, resealed, lost, resumed, in_file })

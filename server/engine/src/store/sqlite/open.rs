@@ -38,7 +38,7 @@ const LOG_BYTES: &str = "16777216";
 /// What opening is called in errors.
 const OPENING: &str = "open the database";
 
-fn path(place: &str) -> Result<Option<&Path>, StoreError> {
+pub(super) fn path(place: &str) -> Result<Option<&Path>, StoreError> {
     let rest = match place.split_once(':') {
         Some(("sqlite", rest)) => rest.strip_prefix("//").unwrap_or(rest),
         Some((scheme, rest)) if rest.starts_with("//") => {

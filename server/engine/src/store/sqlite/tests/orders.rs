@@ -266,3 +266,41 @@ async fn a_copy_is_of_one_moment_while_others_write_and_is_never_written_over() 
     order_at(&memory, user(1), BEGAN).await.unwrap();
     memory.copy_to(&folder.path().join("memory.db")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_database_is_moved_aside_only_when_nobody_uses_it() {
+    let (folder, store) = in_a_file().await;
+    let (file, aside) = (folder.path().join("hnp.db"), folder.path().join("aside.db"));
+    made(&store, 1).await.unwrap();
+    let used = set_aside(&file, &aside).await.unwrap_err().to_string();
+    assert!(used.contains("stop the server"), "{used}");
+    made(&store, 2).await.unwrap();
+    store.close().await;
+    set_aside(&file, &aside).await.unwrap();
+    assert!(!file.exists());
+    let moved = SqliteStore::open(aside.to_str().unwrap()).await.unwrap();
+    assert_eq!(whole(&moved).await.len(), 2);
+    moved.inspect().await.unwrap();
+    // What is no database is moved all the same, but never over another.
+    std::fs::write(&file, "rubbish").unwrap();
+    let taken = set_aside(&file, &aside).await.unwrap_err().to_string();
+    assert!(taken.contains("there already"), "{taken}");
+    set_aside(&file, &folder.path().join("rubbish.db")).await.unwrap();
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn an_unsound_database_is_told_from_a_sound_one() {
+    let (folder, store) = in_a_file().await;
+    made(&store, 1).await.unwrap();
+    store.inspect().await.unwrap();
+    store.close().await;
+    let path = folder.path().join("hnp.db");
+    let options = SqliteConnectOptions::new().filename(&path).foreign_keys(false);
+    let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("DELETE FROM users").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+    let unsound = store.inspect().await;
+    assert!(matches!(unsound, Err(StoreError::Damaged { .. })), "{unsound:?}");
+}
