@@ -18,7 +18,7 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, Method, Request, header},
+    http::{HeaderMap, HeaderValue, Method, Request, header},
     response::Response,
 };
 use serde_json::{Value, json};
@@ -63,10 +63,16 @@ impl Call {
 }
 
 async fn handle(State(cluster): State<Cluster>, request: Request<Body>) -> Response {
-    match respond(cluster, request).await {
+    let clock = cluster.inner.options.clock.clone();
+    let mut response = match respond(cluster, request).await {
         Ok(response) => response,
         Err(status) => answer::status(&status),
+    };
+    // A server tells the time that it has, right or wrong.
+    if let Ok(date) = HeaderValue::from_str(&clock.date()) {
+        response.headers_mut().insert(header::DATE, date);
     }
+    response
 }
 
 async fn respond(cluster: Cluster, request: Request<Body>) -> Result<Response, Status> {

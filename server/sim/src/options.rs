@@ -27,6 +27,13 @@ impl Clock {
         (self.0)()
     }
 
+    /// The time as HTTP writes it.
+    pub(crate) fn date(&self) -> String {
+        jiff::Timestamp::try_from(self.now())
+            .map(|time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            .unwrap_or_default()
+    }
+
     /// The time in RFC 3339, whole seconds, UTC.
     pub fn stamp(&self) -> String {
         jiff::Timestamp::try_from(self.now())

@@ -43,7 +43,11 @@ struct Secured {
 
 impl Secured {
     async fn start(names: &[&str], validity: Validity) -> Self {
-        let cluster = Cluster::new(Options { crds: domain::crd::crds(), ..Options::default() });
+        Self::with(Options::default(), names, validity).await
+    }
+
+    async fn with(options: Options, names: &[&str], validity: Validity) -> Self {
+        let cluster = Cluster::new(Options { crds: domain::crd::crds(), ..options });
         let tls = Tls::of(names, validity).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
@@ -101,18 +105,22 @@ fn fact<'a>(examined: &'a Examination, stage: Stage, name: &str) -> &'a str {
     fact.map_or("", |fact| fact.value.as_str())
 }
 
-/// What a running fabric says of the same access.
-async fn reason_of(access: &Access) -> (Option<Cause>, String) {
+/// What a running fabric says of the same access, once it names this cause.
+async fn reason_of(access: &Access, cause: Cause) -> String {
     let reach = Reach::from(access::target(access, Permissions::NONE).await);
     let engine = Watched::begin(Plan::of("test".parse().unwrap(), reach, WatchPlan::default()));
-    until("a reason", || {
+    let mut reason = String::new();
+    until("the cause to be named", || {
         let state = engine.connectivity();
-        if state.reason.is_some() { Ok(()) } else { Err(state) }
+        if state.cause != Some(cause) {
+            return Err(state);
+        }
+        reason = state.reason.unwrap_or_default();
+        Ok(())
     })
     .await;
-    let state = engine.connectivity();
     engine.end().await;
-    (state.cause, state.reason.unwrap_or_default())
+    reason
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,8 +169,7 @@ async fn a_wrong_authority_a_wrong_name_and_wrong_dates_are_told_apart() {
         assert!(step.says.contains(says) && step.remedy.is_some(), "{step:#?}");
         assert_eq!(outcome(&examined, Stage::Connection), Outcome::Ok);
         assert_eq!(outcome(&examined, Stage::Answer), Outcome::Skipped);
-        let (cause, reason) = reason_of(&access).await;
-        assert_eq!(cause, Some(Cause::Tls));
+        let reason = reason_of(&access, Cause::Tls).await;
         assert!(reason.contains(says), "the running fabric says it too: {reason}");
     }
 }
@@ -174,6 +181,23 @@ async fn another_server_name_makes_a_certificate_fit() {
     let tls_server_name = Some("api.example.net".to_owned());
     let access = Access::Direct { server, ca_pem, token, tls_server_name };
     assert_eq!(examine(&access, &WatchPlan::default()).await.outcome(), Outcome::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_is_a_warning_and_degrades_a_running_fabric() {
+    let late = sim::Clock::new(|| {
+        let now = u64::try_from(engine::clock::now_ms()).unwrap();
+        std::time::UNIX_EPOCH + Duration::from_millis(now - 600_000)
+    });
+    let options = Options { clock: late, ..Options::default() };
+    let secured = Secured::with(options, &["127.0.0.1"], Validity::Now).await;
+    let examined = examine(&secured.access(), &WatchPlan::default()).await;
+    let step = examined.trouble().unwrap();
+    assert_eq!((step.stage, step.outcome), (Stage::Clock, Outcome::Warning), "{step:#?}");
+    assert_eq!(step.cause, Some(Cause::ClockSkew));
+    assert!(step.says.contains("behind"), "{}", step.says);
+    let reason = reason_of(&secured.access(), Cause::ClockSkew).await;
+    assert!(reason.contains("behind"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
