@@ -96,7 +96,30 @@ pub(crate) fn reload() {
     );
 }
 
+/// Path and query of the page.
+pub(crate) fn address() -> String {
+    let location = window().location();
+    location.pathname().unwrap_or_default() + &location.search().unwrap_or_default()
+}
+
+/// Whether the page has an element of this name.
+pub(crate) fn has_element(id: &str) -> bool {
+    document().get_element_by_id(id).is_some()
+}
+
+/// Replaces all that can be seen by these words and the way to sign in, which is percent-encoded.
+pub(crate) fn clear_screen(words: &str, sign_in: &str) {
+    if let Some(body) = document().body() {
+        let mut html = include_str!("frame/signed_out.html").replace("WORDS", words);
+        html = html.replace("SIGN_IN", sign_in);
+        body.set_inner_html(&html);
+    }
+    mark_root("data-signed-out", Some(""));
+    document().set_title("Signed out · HNP");
+}
+
 /// The text of the page's heading; empty if there is none.
+#[cfg(not(feature = "ssr"))]
 pub(crate) fn heading() -> String {
     let heading = document().query_selector("main h1").ok().flatten();
     heading.and_then(|heading| heading.text_content()).unwrap_or_default()
