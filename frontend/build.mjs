@@ -19,6 +19,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { nowhere } from './nowhere.mjs';
 import { shorten, squeezeScript } from './shorten.mjs';
 import { snip } from './snip.mjs';
 
@@ -151,15 +152,29 @@ function optimise(folder, opt) {
   fs.rmSync(`${module}.opt`);
 }
 
+/** Takes the places out of panics (see nowhere.mjs). Returns the file that holds the rest. */
+function withoutPlaces(input) {
+  const output = `${input.replace(/\.wasm$/, '')}.nowhere.wasm`;
+  try {
+    const less = nowhere(fs.readFileSync(input));
+    console.log(`client: ${less.places} places of panics taken out, which ${less.uses} places in code named`);
+    fs.writeFileSync(output, less.module);
+  } catch (error) {
+    fail('cannot take the places of panics out of the client', error.message, 'compare frontend/nowhere.mjs with what this linker writes');
+  }
+  return output;
+}
+
 /** The build's own programs: when they change, their results are stale. */
 function ownPrograms() {
-  return ['build.mjs', 'shorten.mjs', 'snip.mjs'].map((name) => fs.readFileSync(path.join(ROOT, 'frontend', name)));
+  return ['build.mjs', 'nowhere.mjs', 'shorten.mjs', 'snip.mjs'].map((name) => fs.readFileSync(path.join(ROOT, 'frontend', name)));
 }
 
 /** cargo, wasm-bindgen, and for a release `optimise`. Returns the folder that holds hnp.js, hnp_bg.wasm and snippets/. */
 function buildClient(options) {
+  const [command, ...linker] = options.optimise ? ['rustc', '--', '-C', 'link-arg=--emit-relocs'] : ['build'];
   run('cannot build the client', 'cargo',
-    ['build', '-p', 'frontend', '--lib', '--target', 'wasm32-unknown-unknown', ...(process.env.CI ? ['--locked'] : []), ...options.cargo],
+    [command, '-p', 'frontend', '--lib', '--target', 'wasm32-unknown-unknown', ...(process.env.CI ? ['--locked'] : []), ...options.cargo, ...linker],
     'read the compiler\'s messages above; if it misses the target: rustup target add wasm32-unknown-unknown');
   const input = path.join(TARGET, 'wasm32-unknown-unknown', options.folder, 'frontend.wasm');
   if (!fs.existsSync(input)) fail('cannot find the client', `cargo made no ${input}`, 'give the target folder through CARGO_TARGET_DIR only');
@@ -172,8 +187,9 @@ function buildClient(options) {
 
   fs.rmSync(stamp, { force: true });
   fs.rmSync(folder, { recursive: true, force: true });
+  const bound = opt ? withoutPlaces(input) : input;
   run('cannot bind the client', tool.program,
-    ['--target', 'web', '--no-typescript', '--out-dir', folder, '--out-name', NAME, input],
+    ['--target', 'web', '--no-typescript', '--out-dir', folder, '--out-name', NAME, bound],
     'cargo clean -p frontend, then run this again');
   if (opt) optimise(folder, opt);
   fs.writeFileSync(stamp, JSON.stringify({ key }));

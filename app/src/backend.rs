@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::{
     kind::Kind,
     object::ObjectKey,
-    report::{ListPage, ListQuery, ObjectPage, Overview, Relations},
+    report::{ListPage, ListQuery, Me, ObjectPage, Overview, Relations},
     topic::FabricId,
 };
 
@@ -17,6 +17,8 @@ use crate::api::ApiError;
 /// Everything the pages may ask of the server.
 #[async_trait]
 pub trait Backend: Send + Sync {
+    /// Who asks; none where nobody has to sign in.
+    fn me(&self) -> Option<Me>;
     /// Every fabric and the newest events.
     async fn overview(&self) -> Result<Overview, ApiError>;
     /// The first rows of a list, in the query's order.

@@ -96,19 +96,52 @@ pub(crate) fn reload() {
     );
 }
 
+/// Path and query of the page.
+pub(crate) fn address() -> String {
+    let location = window().location();
+    location.pathname().unwrap_or_default() + &location.search().unwrap_or_default()
+}
+
+/// Whether the page has an element of this name.
+pub(crate) fn has_element(id: &str) -> bool {
+    document().get_element_by_id(id).is_some()
+}
+
+/// Replaces all that can be seen by these words and the way to sign in, which is percent-encoded.
+pub(crate) fn clear_screen(words: &str, sign_in: &str) {
+    if let Some(body) = document().body() {
+        let mut html = include_str!("frame/signed_out.html").replace("WORDS", words);
+        html = html.replace("SIGN_IN", sign_in);
+        body.set_inner_html(&html);
+    }
+    mark_root("data-signed-out", Some(""));
+    document().set_title("Signed out · HNP");
+}
+
 /// The text of the page's heading; empty if there is none.
+#[cfg(not(feature = "ssr"))]
 pub(crate) fn heading() -> String {
     let heading = document().query_selector("main h1").ok().flatten();
     heading.and_then(|heading| heading.text_content()).unwrap_or_default()
 }
 
+/// Lets the buttons of an office page that need script appear and work. They go with the page.
+pub(crate) fn wake_office() {
+    if let Ok(Some(office)) = document().query_selector(".office") {
+        // Only an illegal name fails.
+        let _ = office.set_attribute("data-awake", "");
+    }
+    let _stays = window_event_listener_untyped("click", |event| copy_asked(&event));
+}
+
 /// Copies the text of the element that a clicked button names by `data-copy`.
-pub(crate) fn copy_asked(event: &web_sys::MouseEvent) {
-    let clicked = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    let Some(button) = clicked.filter(|button| button.has_attribute("data-copy")) else { return };
-    let named = button.get_attribute("data-copy").and_then(|id| element(&id));
-    let Some(text) = named.and_then(|named| named.text_content()) else { return };
-    // A refusal leaves the button as it was.
+fn copy_asked(event: &web_sys::Event) {
+    let clicked = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    let named = clicked.as_ref().and_then(|button| element(&button.get_attribute("data-copy")?));
+    let Some((button, text)) = clicked.zip(named.and_then(|named| named.text_content())) else {
+        return;
+    };
+    // A refusal leaves what was copied before.
     let _ = window().navigator().clipboard().write_text(&text);
     button.set_text_content(Some("Copied"));
 }

@@ -12,7 +12,7 @@ use std::{
 use domain::{
     kind::Kind,
     object::ObjectKey,
-    report::{FabricSummary, Me, Overview},
+    report::{FabricSummary, Overview},
     state::{FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
     topic::{FabricId, Topic as TopicName},
     wire::{
@@ -120,8 +120,6 @@ pub struct Fabrics {
     /// Seeding once, before any of them reads, keeps what they built from being thrown away while it
     /// is written out.
     seeded: StoredValue<Arc<Once>>,
-    /// Who asked.
-    me: StoredValue<Option<Me>>,
 }
 
 impl Fabrics {
@@ -129,13 +127,7 @@ impl Fabrics {
     pub fn provide(live: Live) -> Self {
         let read = overview(false);
         let topics = live.follow_all(Want::rows(STATES));
-        let fabrics = Self {
-            live,
-            topics,
-            read,
-            seeded: StoredValue::new(Arc::new(Once::new())),
-            me: StoredValue::new(None),
-        };
+        let fabrics = Self { live, topics, read, seeded: StoredValue::new(Arc::new(Once::new())) };
         provide_context(fabrics);
         fabrics
     }
@@ -152,17 +144,11 @@ impl Fabrics {
     pub async fn ready(self) -> Result<i64, ApiError> {
         let overview = self.read.await?;
         self.seeded.get_value().call_once(|| {
-            self.me.set_value(overview.me.clone());
             for summary in &overview.fabrics {
                 seed(self.live, summary);
             }
         });
         Ok(overview.now_ms)
-    }
-
-    /// Who asked, once [`Self::ready`]; none where nobody has to sign in.
-    pub fn me(self) -> Option<Me> {
-        self.me.get_value()
     }
 
     /// The names of all fabrics, sorted. Tracked.

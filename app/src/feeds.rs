@@ -250,6 +250,13 @@ impl Feeds {
         });
     }
 
+    /// Forgets what happened in a fabric.
+    pub fn forget(self, fabric: &FabricId) {
+        self.held.update(|feeds| {
+            feeds.remove(fabric);
+        });
+    }
+
     /// All feeds.
     pub fn all(self) -> ReadSignal<BTreeMap<FabricId, Feed>> {
         self.held.read_only()

@@ -6,18 +6,18 @@ use leptos::prelude::*;
 
 use crate::{fabrics::Fabrics, feeds::Feeds, live::Live, toasts::Toasts};
 
-pub mod account;
 pub mod banner;
 pub mod bell;
 pub mod keys;
 pub mod pill;
 pub mod rail;
+mod rights;
 pub mod switcher;
 pub mod tab;
 mod teller;
 pub mod theme;
+mod told;
 
-use account::Account;
 use banner::StaleBanner;
 use bell::{Bell, ToastStack};
 use keys::Keys;
@@ -38,6 +38,8 @@ pub fn Frame(
     Feeds::provide(live);
     let toasts = Toasts::provide();
     teller::tell(live, toasts);
+    rights::end_with_the_session(live);
+    let lost = rights::lost();
     let theme = Theme::new();
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
@@ -47,7 +49,12 @@ pub fn Frame(
             <TopBar theme/>
             <div class="content">
                 <StaleBanner/>
-                <main id="main" tabindex="-1">{children()}</main>
+                <section class="state-panel" data-state="forbidden" role="alert" hidden=move || !lost.get()>
+                    <h2>"This fabric is not here for you any more"</h2>
+                    <p>"It was removed, or your right to see it ended. What was shown of it is gone."</p>
+                    <p><a href="/" rel="external">"Overview"</a></p>
+                </section>
+                <main id="main" tabindex="-1" hidden=move || lost.get()>{children()}</main>
             </div>
         </div>
         <PillPopover/>
@@ -67,7 +74,7 @@ fn TopBar(theme: Theme) -> impl IntoView {
             <Bell/>
             <span class="wide-only"><ThemeChoice theme/></span>
             <button type="button" class="icon-button wide-only" popovertarget="keys" aria-label="Keys">"?"</button>
-            <Account/>
+            {told::account()}
         </header>
     }
 }

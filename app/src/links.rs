@@ -17,6 +17,12 @@ pub const ACCOUNT: &str = "/account";
 /// Where the form that signs out posts to.
 pub const LOGOUT: &str = "/logout";
 
+/// Whether a path is an office page's, which only the server knows.
+pub(crate) fn is_office(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    [SETTINGS, AUDIT, ACCOUNT].iter().any(|office| office.get(1..) == Some(first))
+}
+
 /// Where to sign in and then go on at an address of the console, given as path and query.
 pub fn sign_in(next: &str) -> String {
     format!("/login?next={}", encode(next))
@@ -99,6 +105,16 @@ mod tests {
         assert_eq!(Place::of(&fabric(&demo)).kind, None);
         assert_eq!(Place::of("/"), Place::default());
         assert_eq!(Place::of("/login"), Place::default());
+    }
+
+    #[test]
+    fn office_pages_are_known_by_their_first_part() {
+        for path in ["/settings", "/settings/", "/settings/users/ann", "/audit/1", "/account"] {
+            assert!(is_office(path), "{path}");
+        }
+        for path in ["/", "", "/f/settings", "/settingsx", "/login"] {
+            assert!(!is_office(path), "{path}");
+        }
     }
 
     #[test]

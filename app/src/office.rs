@@ -15,7 +15,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::{answer::set_status, browser};
+use crate::browser;
 
 /// What the server says on an office page. Made by the server's own templates: whatever came from people
 /// or clusters is escaped in it already.
@@ -54,8 +54,7 @@ impl Content {
     /// Writes a view down; nothing of it is awake in the browser.
     #[cfg(feature = "ssr")]
     fn of(title: &str, view: impl IntoView, surround: Surround) -> Self {
-        let html = Owner::new().with(|| view.into_view().to_html());
-        Self { title: title.into(), html: html.into(), surround }
+        Self { title: title.into(), html: write(view).into(), surround }
     }
 }
 
@@ -64,43 +63,69 @@ pub(crate) fn content() -> Option<Content> {
     use_context()
 }
 
-/// What is said at an address for which the server made nothing.
-const NOTHING: &str = r#"<section class="state-panel" data-state="missing"><h1>Not found</h1><p>There is no such page.</p></section>"#;
-/// Its title.
-const NOTHING_TITLE: &str = "Not found";
-
-/// Where an office page stands within the frame.
-#[component]
-pub fn OfficePage() -> impl IntoView {
-    let (awake, wake) = signal(false);
-    Effect::new(move |_| wake.set(true));
-    let (title, html) = match content() {
-        Some(Content { title, html, .. }) => (title.to_string(), Some(html.to_string())),
-        None if cfg!(feature = "ssr") => {
-            set_status(404);
-            (NOTHING_TITLE.to_owned(), Some(NOTHING.to_owned()))
-        }
-        None => (browser_title(), None),
-    };
-    let click = move |event: leptos::ev::MouseEvent| {
-        // The router would take links within for pages that it knows.
-        event.stop_propagation();
-        browser::copy_asked(&event);
-    };
-    view! {
-        <Title text=title/>
-        <div class="office" data-awake=move || awake.get().then_some("") on:click=click inner_html=html></div>
+/// The HTML of a view whose links leave the page: the router would take those for pages that it knows.
+#[cfg(feature = "ssr")]
+fn write(view: impl IntoView) -> String {
+    let html = Owner::new().with(|| view.into_view().to_html());
+    let mut links = html.split("<a ");
+    let mut out = links.next().unwrap_or_default().to_owned();
+    for link in links {
+        let (tag, rest) = link.split_once('>').unwrap_or((link, ""));
+        let tag = match tag.split_once("rel=\"") {
+            Some((before, after)) => format!("{before}rel=\"external {after}"),
+            None => format!("rel=\"external\" {tag}"),
+        };
+        out.extend(["<a ", tag.as_str(), ">", rest]);
     }
-    .into_any()
+    out
 }
 
-/// What the page that the server wrote is called. Where there is none, because somebody came here within
-/// the page, it is asked for.
-fn browser_title() -> String {
+/// An office page within the frame.
+pub(crate) fn page() -> AnyView {
+    Effect::new(|_| browser::wake_office());
+    place()
+}
+
+#[cfg(feature = "ssr")]
+fn place() -> AnyView {
+    /// What is said at an address for which the server made nothing.
+    const NOTHING: &str = r#"<section class="state-panel" data-state="missing"><h1>Not found</h1><p>There is no such page.</p></section>"#;
+    let (title, html) = content().map_or_else(
+        || {
+            crate::answer::set_status(404);
+            ("Not found".to_owned(), NOTHING.to_owned())
+        },
+        |content| (content.title.to_string(), content.html.to_string()),
+    );
+    view! { <Title text=title/><div class="office" inner_html=html></div> }.into_any()
+}
+
+/// What the server wrote stays. Where there is nothing, because somebody came here within the page, it is
+/// asked for.
+#[cfg(not(feature = "ssr"))]
+fn place() -> AnyView {
     let hydrates =
         Owner::current_shared_context().is_some_and(|context| context.during_hydration());
     if !hydrates {
         browser::reload();
     }
-    browser::heading()
+    view! { <Title text=browser::heading()/><div class="office"></div> }.into_any()
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_leaves_the_page_and_keeps_what_it_says_of_itself() {
+        let view = view! { <p>"<a href>"<a href="/audit?a=1&b=2">"one"</a><a rel="next" href="/x">"two"</a><abbr>"z"</abbr></p> };
+        let html = Content::framed("x", view).html;
+        assert!(
+            html.contains(r#"<a rel="external" href="/audit?a=1&amp;b=2">one"#)
+                || html.contains(r#"<a rel="external" href="/audit?a=1&b=2">one"#),
+            "{html}"
+        );
+        assert!(html.contains(r#"<a rel="external next" href="/x">two"#), "{html}");
+        assert!(html.contains("&lt;a href&gt;") && html.contains("<abbr>z"), "{html}");
+    }
 }

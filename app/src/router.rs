@@ -7,14 +7,17 @@ use leptos_meta::provide_meta_context;
 use leptos_router::{
     SsrMode,
     components::{Route, Router, Routes},
+    hooks::use_location,
     path,
 };
 
-use crate::frame::Frame;
-use crate::office::OfficePage;
-use crate::page::{
-    fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView,
-    overview::OverviewPage,
+use crate::{
+    frame::Frame,
+    links, office,
+    page::{
+        fabric::FabricPage, list::ListView, missing::Missing, object::ObjectView,
+        overview::OverviewPage,
+    },
 };
 
 /// The whole app. The server renders it inside [`crate::shell()`], the browser wakes it up in `body`.
@@ -23,15 +26,22 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     view! {
         <Router>
-            <Frame><Routes fallback=|| view! { <Missing what="page"/> }>
+            <Frame><Routes fallback=elsewhere>
                 <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric") view=FabricPage ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural") view=ListView ssr=SsrMode::Async/>
                 <Route path=path!("/f/:fabric/:plural/:namespace/:name") view=ObjectView ssr=SsrMode::Async/>
-                <Route path=path!("/settings/*any") view=OfficePage ssr=SsrMode::Async/>
-                <Route path=path!("/account/*any") view=OfficePage ssr=SsrMode::Async/>
-                <Route path=path!("/audit/*any") view=OfficePage ssr=SsrMode::Async/>
             </Routes></Frame>
         </Router>
+    }
+}
+
+/// What is no route: an office page, or nothing. No routes of their own for those: each route is
+/// kilobytes of code in the browser, and what they show the browser does not know.
+fn elsewhere() -> AnyView {
+    if links::is_office(&use_location().pathname.get_untracked()) {
+        office::page()
+    } else {
+        view! { <Missing what="page"/> }.into_any()
     }
 }

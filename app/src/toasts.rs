@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use domain::topic::FabricId;
 use leptos::prelude::*;
 
 use crate::ui::status::Tone;
@@ -28,6 +29,8 @@ pub struct Note {
     /// What follows the number for several, for example `watches failed in demo`; empty: the
     /// sentence of the newest with its count.
     pub several: String,
+    /// Address on this server of what it concerns.
+    pub link: Option<String>,
 }
 
 /// A note as it is shown.
@@ -90,6 +93,20 @@ impl Shelf {
         }
     }
 
+    /// Puts what was said at `at`, Unix milliseconds, into the drawer without telling it anew.
+    pub fn keep(&mut self, note: Note, at: i64) {
+        self.next += 1;
+        self.kept.push_front(Entry { id: self.next, note, count: 1, at });
+        self.kept.truncate(MOST_KEPT);
+    }
+
+    /// Drops notes whose group ends like this.
+    pub fn forget(&mut self, end: &str) {
+        let stays = |entry: &Entry| !entry.note.group.ends_with(end);
+        self.shown.retain(stays);
+        self.kept.retain(stays);
+    }
+
     /// Takes a toast off the screen; the drawer keeps it.
     pub fn dismiss(&mut self, id: u64) {
         self.shown.retain(|entry| entry.id != id);
@@ -148,6 +165,11 @@ impl Toasts {
         self.0.update(|shelf| shelf.push(note, now));
     }
 
+    /// Drops what was told of a fabric.
+    pub fn forget(self, fabric: &FabricId) {
+        self.0.update(|shelf| shelf.forget(&format!("/{fabric}")));
+    }
+
     /// The shelf.
     pub fn shelf(self) -> RwSignal<Shelf> {
         self.0
@@ -166,6 +188,7 @@ mod tests {
             tone,
             text: format!("{group} happened"),
             several: String::new(),
+            link: None,
         }
     }
 
@@ -204,6 +227,18 @@ mod tests {
         }
         assert_eq!(shelf.shown().len(), MOST_SHOWN);
         assert_eq!(shelf.shown()[0].note.group, "e");
+    }
+
+    #[test]
+    fn what_was_said_before_is_kept_and_not_told_anew() {
+        let mut shelf = Shelf::default();
+        shelf.keep(note("me/1", Tone::Error), 5);
+        shelf.push(note("connectivity/demo", Tone::Error), 6);
+        assert_eq!((shelf.shown().len(), shelf.unread()), (1, 1));
+        assert_eq!(shelf.kept().map(|entry| entry.at).collect::<Vec<_>>(), [6, 5]);
+        shelf.forget("/demo");
+        assert!(shelf.shown().is_empty());
+        assert_eq!(shelf.kept().count(), 1, "nothing stays of what one may not see");
     }
 
     proptest! {

@@ -63,18 +63,6 @@ impl Desk {
         })
     }
 
-    /// Who asks, as the frame of every page shows it.
-    fn me(&self) -> Option<Me> {
-        let may = |action| self.caller.who.may(action, Subject::House);
-        Some(Me {
-            name: self.caller.user.as_ref()?.to_string(),
-            role: self.caller.who.rights.to_string(),
-            expires_ms: self.caller.expires_ms,
-            may_settings: true,
-            may_audit: may(Action::ReadAudit),
-        })
-    }
-
     /// The newest events about an object, newest first: what is held, continued by what is recorded.
     async fn history(&self, fabric: &FabricId, object: &ObjectRef) -> Vec<DomainEvent> {
         let held = self.hub.feed(fabric).map(|feed| feed.about(object.kind, &object.key, HISTORY));
@@ -219,6 +207,17 @@ impl Desk {
 
 #[async_trait]
 impl Backend for Desk {
+    fn me(&self) -> Option<Me> {
+        let may = |action| self.caller.who.may(action, Subject::House);
+        Some(Me {
+            name: self.caller.user.as_ref()?.to_string(),
+            role: self.caller.who.rights.to_string(),
+            expires_ms: self.caller.expires_ms,
+            may_settings: true,
+            may_audit: may(Action::ReadAudit),
+        })
+    }
+
     async fn overview(&self) -> Result<Overview, ApiError> {
         let fabrics = self
             .hub
@@ -234,7 +233,7 @@ impl Backend for Desk {
                 FeedPart { at, events: events.iter().map(|event| (**event).clone()).collect() },
             ))
         });
-        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics, me: self.me() })
+        Ok(Overview { now_ms: now_ms(), feeds: feeds.collect(), fabrics })
     }
 
     async fn list(

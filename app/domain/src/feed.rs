@@ -27,17 +27,21 @@ pub enum EventType {
     /// Something about the telling itself, for example that nobody recorded for a while.
     #[serde(rename = "hnp.notice")]
     Notice,
+    /// What became of something that somebody asked for.
+    #[serde(rename = "hnp.job")]
+    Job,
 }
 
 impl EventType {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Created,
         Self::Updated,
         Self::Deleted,
         Self::Connectivity,
         Self::Watch,
         Self::Notice,
+        Self::Job,
     ];
 
     /// The verb in a sentence: "switch leaf-01 *updated*".
@@ -49,6 +53,7 @@ impl EventType {
             Self::Connectivity => "connectivity",
             Self::Watch => "watch",
             Self::Notice => "notice",
+            Self::Job => "job",
         }
     }
 
@@ -61,6 +66,7 @@ impl EventType {
             Self::Connectivity => "hnp.fabric.connectivity",
             Self::Watch => "hnp.watch.state",
             Self::Notice => "hnp.notice",
+            Self::Job => "hnp.job",
         }
     }
 

@@ -50,26 +50,20 @@ pub struct Overview {
     pub fabrics: Vec<FabricSummary>,
     /// The newest events of each fabric, oldest first, and the place of each feed.
     pub feeds: BTreeMap<FabricId, FeedPart>,
-    /// Who asked; absent where nobody has to sign in.
-    #[serde(default)]
-    pub me: Option<Me>,
 }
 
-/// The person that a page is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The person that a page is for. Only the server knows; the browser is told in HTML.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Me {
     /// The user's name.
     pub name: String,
     /// What this user is, in words, such as `admin everywhere` or `operator of demo, viewer of lab`.
     pub role: String,
     /// When the session ends, Unix milliseconds; absent: it does not by itself.
-    #[serde(default)]
     pub expires_ms: Option<i64>,
     /// Whether there is anything in the settings for this user.
-    #[serde(default)]
     pub may_settings: bool,
     /// Whether this user may read the audit log.
-    #[serde(default)]
     pub may_audit: bool,
 }
 

@@ -30,7 +30,7 @@ pub fn Bell() -> impl IntoView {
         view! {
             <li class="feed-entry">
                 <Mark tone=entry.note.tone/>
-                <span class="feed-text">{printable(&entry.text()).into_owned()}</span>
+                <a class="feed-text" href=entry.note.link.clone() rel="external">{printable(&entry.text()).into_owned()}</a>
                 <Age at=Signal::stored(at) now/>
             </li>
         }
@@ -76,7 +76,7 @@ pub fn ToastStack() -> impl IntoView {
         view! {
             <div class="toast" role=role data-tone=entry.note.tone.name()>
                 <Mark tone=entry.note.tone/>
-                <span>{printable(&entry.text()).into_owned()}</span>
+                <a href=entry.note.link.clone() rel="external">{printable(&entry.text()).into_owned()}</a>
                 <button type="button" data-look="plain" aria-label="Dismiss" on:click=move |_| shelf.update(|shelf| shelf.dismiss(id))>"×"</button>
             </div>
         }

@@ -13,7 +13,10 @@ use leptos_router::hooks::use_location;
 use crate::{
     browser,
     fabrics::{Fabrics, Known},
-    frame::theme::{Theme, ThemeChoice},
+    frame::{
+        theme::{Theme, ThemeChoice},
+        told,
+    },
     links::{self, Place},
     ui::text::{grouped, printable},
 };
@@ -69,36 +72,13 @@ pub fn Rail(
                 <span class="rail-label">"Overview"</span>
             </a>
             <Suspense>{move || Suspend::new(async move {
-                Fabrics::expect().ready().await.map(|_| view! { <Kinds/>{offices()} }).ok()
+                Fabrics::expect().ready().await.map(|_| view! { <Kinds/> }).ok()
             })}</Suspense>
+            {told::offices()}
             <div class="rail-foot"><Fold/></div>
             <div class="rail-theme" on:click=stay><ThemeChoice theme/></div>
         </nav>
     }
-}
-
-/// The ways to the office pages that this person may see. Each is a page load of its own.
-fn offices() -> impl IntoView {
-    let (me, path) = (Fabrics::expect().me(), use_location().pathname);
-    let may = me.map_or((false, false), |me| (me.may_settings, me.may_audit));
-    let entry = |may: bool, href: &'static str, label: &'static str| {
-        let here = move || path.get().starts_with(href).then_some("page");
-        may.then(|| {
-            view! {
-                <a class="rail-entry" href=href rel="external" aria-current=here title=label>
-                    <span class="rail-glyph" aria-hidden="true">{glyph(label)}</span>
-                    <span class="rail-label">{label}</span>
-                </a>
-            }
-        })
-    };
-    (may.0 || may.1).then(|| {
-        view! {
-            <h2>"House"</h2>
-            {entry(may.0, links::SETTINGS, "Settings")}
-            {entry(may.1, links::AUDIT, "Audit")}
-        }
-    })
 }
 
 #[component]

@@ -7,10 +7,13 @@ use domain::{
     feed::{Event, EventType},
     state::Severity,
     topic::FabricId,
+    wire::Want,
 };
 use leptos::prelude::*;
 
+use super::told;
 use crate::{
+    browser,
     feeds::{fabric_of, time_ms},
     live::Live,
     toasts::{Note, Toasts},
@@ -31,12 +34,42 @@ pub(super) fn note(fabric: &FabricId, event: &Event) -> Option<Note> {
         _ => return None,
     };
     let text = format!("{fabric}: {}", event.data.message);
-    Some(Note { group, tone: severity.into(), text, several })
+    Some(Note { group, tone: severity.into(), text, several, link: None })
+}
+
+/// The note for a word to this person.
+fn word(event: &Event) -> Note {
+    let link = event.data.link.clone().filter(|link| is_ours(link));
+    Note {
+        group: format!("me/{}", event.data.message),
+        tone: event.data.severity.into(),
+        text: event.data.message.clone(),
+        several: String::new(),
+        link,
+    }
+}
+
+/// Whether an address leads to this server.
+fn is_ours(link: &str) -> bool {
+    link.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']))
 }
 
 /// Whether an event of the time `at` is worth telling a page that was opened at `opened`; Unix milliseconds.
 fn is_news(at: i64, opened: i64, now: i64) -> bool {
     at >= opened && now - at < NEWS_MS
+}
+
+/// The topic of what concerns this person.
+const ME: &str = "me";
+
+/// Follows what concerns this person, where somebody is signed in.
+fn follow_me(live: Live) {
+    let owner = Owner::current();
+    Effect::new(move |_| {
+        if let Some(owner) = owner.clone().filter(|_| browser::has_element(told::ACCOUNT)) {
+            owner.with(|| live.follow(Want::rows(ME)));
+        }
+    });
 }
 
 /// Listens to the link while the current owner lives.
@@ -50,13 +83,19 @@ pub(super) fn tell(live: Live, toasts: Toasts) {
             opened.set_value(Some(now));
             now
         });
-        let is_news = time_ms(event).is_some_and(|at| is_news(at, opened, now));
-        if let Some(note) =
-            fabric_of(topic).filter(|_| is_news).and_then(|fabric| note(&fabric, event))
-        {
-            toasts.push(note, now);
+        let at = time_ms(event).unwrap_or(i64::MIN);
+        let note = match fabric_of(topic) {
+            Some(fabric) => note(&fabric, event),
+            None => Some(word(event)),
+        };
+        match note {
+            Some(note) if is_news(at, opened, now) => toasts.push(note, now),
+            // Whoever was away finds it in the drawer.
+            Some(note) if topic == ME => toasts.shelf().update(|shelf| shelf.keep(note, at)),
+            _ => {}
         }
     });
+    follow_me(live);
     let refused = live.refused();
     Effect::new(move |_| {
         if let Some(text) = refused.get() {
@@ -65,6 +104,7 @@ pub(super) fn tell(live: Live, toasts: Toasts) {
                 tone: Tone::Error,
                 text,
                 several: String::new(),
+                link: None,
             };
             toasts.push(note, now.get_untracked().unwrap_or_default());
         }
@@ -104,6 +144,22 @@ mod tests {
         assert!(!is_news(999, 1_000, 2_000));
         assert!(is_news(1_000, 1_000, 2_000));
         assert!(!is_news(1_000, 1_000, 1_000 + NEWS_MS));
+    }
+
+    #[test]
+    fn a_word_to_a_person_leads_within_this_server_only() {
+        let led = |link: &str| {
+            let mut event = event(EventType::Job, Severity::Error);
+            event.data.link = Some(link.to_owned());
+            word(&event).link
+        };
+        assert_eq!(led("/f/demo/vpcs").as_deref(), Some("/f/demo/vpcs"));
+        for link in
+            ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", ""]
+        {
+            assert_eq!(led(link), None, "{link}");
+        }
+        assert_eq!(word(&event(EventType::Notice, Severity::Error)).tone, Tone::Error);
     }
 
     #[test]

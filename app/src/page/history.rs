@@ -2,7 +2,7 @@
 //!
 //! Invariant: an object without seen changes is not said to be unchanged.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use domain::{feed::Event, topic::FabricId};
 use leptos::prelude::*;
@@ -51,9 +51,17 @@ fn merged<'a>(
     seen: impl Iterator<Item = &'a Arc<Event>>,
 ) -> Vec<Arc<Event>> {
     let position = |event: &Arc<Event>| event.id.parse::<u64>().unwrap_or_default();
-    let all: BTreeMap<u64, &Arc<Event>> =
-        told.iter().chain(seen).map(|event| (position(event), event)).collect();
-    all.into_values().rev().take(MOST).cloned().collect()
+    // No map and no sort: each further kind is kilobytes of code in the browser, and these are few.
+    let mut all: Vec<(u64, &Arc<Event>)> = Vec::new();
+    for event in told.iter().chain(seen) {
+        let at = position(event);
+        let newer = all.partition_point(|(known, _)| *known > at);
+        match all.get_mut(newer) {
+            Some(known) if known.0 == at => known.1 = event,
+            _ => all.insert(newer, (at, event)),
+        }
+    }
+    all.into_iter().take(MOST).map(|(_, event)| Arc::clone(event)).collect()
 }
 
 #[component]

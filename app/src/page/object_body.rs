@@ -61,7 +61,7 @@ fn follow(fabric: &FabricId, object: &ObjectRef, page: &ObjectPage) -> Shown {
     let mut want = Want::rows(name.to_string());
     want.view = View::Full;
     want.keys = Some(vec![key.clone()]);
-    let (toasts, title) = (Toasts::find(), object.to_string());
+    let (toasts, of, title) = (Toasts::find(), fabric.to_string(), object.to_string());
     live.follow(want).on_deltas(move |deltas| {
         for delta in deltas {
             match delta {
@@ -71,7 +71,7 @@ fn follow(fabric: &FabricId, object: &ObjectRef, page: &ObjectPage) -> Shown {
                 }
                 Delta::Gone(k) if *k == key && shown.content.with_untracked(Option::is_some) => {
                     shown.gone.set(true);
-                    tell_deleted(toasts, &title, live);
+                    tell_deleted(toasts, &of, &title, live);
                 }
                 Delta::Put(..) | Delta::Gone(_) => {}
             }
@@ -85,12 +85,13 @@ fn is_full(held: &Held) -> bool {
     held.value.get("metadata").is_some()
 }
 
-fn tell_deleted(toasts: Option<Toasts>, title: &str, live: Live) {
+fn tell_deleted(toasts: Option<Toasts>, fabric: &str, title: &str, live: Live) {
     let note = Note {
-        group: format!("deleted/{title}"),
+        group: format!("deleted/{title}/{fabric}"),
         tone: Tone::Warning,
         text: format!("{title} was deleted"),
         several: String::new(),
+        link: None,
     };
     if let Some(toasts) = toasts {
         toasts.push(note, live.now().get_untracked().unwrap_or_default());

@@ -164,9 +164,17 @@ impl TableModel {
         change
     }
 
+    /// The keys of all that is shown or held back.
+    fn keys_in_order(&self) -> BTreeSet<ObjectKey> {
+        let mut keys = BTreeSet::new();
+        // Collecting would sort first, by code of its own.
+        keys.extend(self.order.iter().map(|line| line.key.clone()));
+        keys
+    }
+
     fn apply_many(&mut self, changes: Vec<Change>) -> TableChange {
         let count = changes.len();
-        let before: BTreeSet<ObjectKey> = self.order.iter().map(|line| line.key.clone()).collect();
+        let before = self.keys_in_order();
         for one in changes {
             match one {
                 Change::Put(key, row) => {
@@ -181,7 +189,7 @@ impl TableModel {
             }
         }
         self.sort_anew();
-        let after: BTreeSet<ObjectKey> = self.order.iter().map(|line| line.key.clone()).collect();
+        let after = self.keys_in_order();
         let entered: Vec<_> = after.iter().filter(|key| !before.contains(*key)).collect();
         let left: Vec<_> = before.iter().filter(|key| !after.contains(*key)).collect();
         if let Some(held) = &mut self.held {

@@ -217,13 +217,17 @@ impl World {
 
 #[async_trait]
 impl Backend for World {
+    fn me(&self) -> Option<Me> {
+        self.me.clone()
+    }
+
     async fn overview(&self) -> Result<Overview, ApiError> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
         let part = FeedPart { at: Cursor("e1".into(), 9), events: self.events.clone() };
         let feeds = self.fabrics.iter().map(|fabric| (fabric.id.clone(), part.clone())).collect();
-        Ok(Overview { now_ms: NOW, fabrics: self.fabrics.clone(), feeds, me: self.me.clone() })
+        Ok(Overview { now_ms: NOW, fabrics: self.fabrics.clone(), feeds })
     }
 
     async fn list(&self, fabric: FabricId, kind: Kind, _: ListQuery) -> Result<ListPage, ApiError> {

@@ -223,7 +223,8 @@ impl Printer {
                     EventType::Updated
                     | EventType::Connectivity
                     | EventType::Watch
-                    | EventType::Notice => "modified",
+                    | EventType::Notice
+                    | EventType::Job => "modified",
                 };
                 if self.json {
                     json!({"type": word, "kind": kind, "key": key, "version": version, "latency_ms": ms(*us), "lag_ms": null}).to_string()

@@ -85,10 +85,6 @@ pub const ROWS: &[Row] = &[
     row("GET", "/f/{fabric}", Needs::Page),
     row("GET", "/f/{fabric}/{plural}", Needs::Page),
     row("GET", "/f/{fabric}/{plural}/{namespace}/{name}", Needs::Page),
-    // Whatever of the office has no route of its own: the page that says that there is none.
-    row("GET", "/settings/{*any}", Needs::Page),
-    row("GET", "/account/{*any}", Needs::Page),
-    row("GET", "/audit/{*any}", Needs::Page),
     row("POST", "/api/page/overview", Needs::Somebody),
     row("POST", "/api/page/frame", Needs::Somebody),
     row("POST", "/api/page/list", Needs::Somebody),

@@ -83,11 +83,12 @@ impl Ledger {
 
     /// Holds what the server rendered into the page: a whole topic as of a cursor.
     pub fn seeded(at: Cursor, items: Vec<Item>) -> Self {
-        let held = items
-            .into_iter()
-            .map(|item| (item.k, Held { uid: item.uid, version: item.v, value: Arc::new(item.o) }))
-            .collect();
-        Self { phase: Phase::Synced, at: Some(at), held, ..Self::new() }
+        let mut ledger = Self { phase: Phase::Synced, at: Some(at), ..Self::new() };
+        for item in items {
+            let held = Held { uid: item.uid, version: item.v, value: Arc::new(item.o) };
+            ledger.held.insert(item.k, held);
+        }
+        ledger
     }
 
     /// How complete it is.

@@ -297,6 +297,7 @@ pub(super) const fn type_number(kind: EventType) -> i64 {
         EventType::Connectivity => 4,
         EventType::Watch => 5,
         EventType::Notice => 6,
+        EventType::Job => 7,
     }
 }
 
