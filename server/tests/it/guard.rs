@@ -61,6 +61,19 @@ async fn a_foreign_origin_gets_neither_socket_nor_post_and_ones_own_or_none_both
             post(path, Some(origin)).await.is_problem(403, "csrf");
         }
     }
+    // Nobody gets neither, from whatever origin.
+    for origin in [None, Some(own.as_str())] {
+        let with = |request: reqwest::RequestBuilder| match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        };
+        for path in ["/api/v1/live/snapshot", "/api/page/overview"] {
+            let request = with(reqwest::Client::new().post(house.url(path))).json(&json!({}));
+            Answer::of(request).await.is_problem(401, "unauthorized");
+        }
+        let request = with(reqwest::Client::new().get(house.url("/api/v1/live")));
+        Answer::of(request).await.is_problem(401, "unauthorized");
+    }
     for origin in [None, Some(own.as_str())] {
         let headers: Vec<(&str, &str)> = origin.iter().map(|own| ("origin", *own)).collect();
         assert_eq!(upgrade(&house, &headers).await.status, 101, "{origin:?}");
