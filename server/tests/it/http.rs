@@ -244,7 +244,7 @@ async fn no_path_leads_out_of_the_site() {
         "/pkg/%ff%fe",
     ] {
         // Nobody is led to the door instead, and finds out as little.
-        for (who, statuses) in [(BEARER, ["400", "404"]), ("", ["400", "303"])] {
+        for (who, statuses) in [(BEARER, ["400", "404"]), ("", ["404", "303"])] {
             let mut stream = TcpStream::connect(house.address).await.unwrap();
             let request = format!(
                 "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {who}\r\nConnection: close\r\n\r\n",
