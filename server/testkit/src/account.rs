@@ -64,13 +64,24 @@ pub async fn token(
     user: &str,
     scope: Rights,
 ) -> anyhow::Result<()> {
+    token_until(directory, secret, user, scope, i64::MAX).await
+}
+
+/// Makes a token of a user that ends at a time, Unix milliseconds.
+pub async fn token_until(
+    directory: &dyn Directory,
+    secret: &str,
+    user: &str,
+    scope: Rights,
+    expires_ms: i64,
+) -> anyhow::Result<()> {
     let token = Token {
         digest: digest(secret),
         user: user.parse().context("a user name")?,
         label: "test".parse().context("a label")?,
         scope,
         created_ms: 0,
-        expires_ms: i64::MAX,
+        expires_ms,
         used_ms: None,
         revoked_ms: None,
     };

@@ -19,7 +19,7 @@ use engine::{
     fabric,
     hub::{Hub, keyed::KeyedTopic},
     recorder::{self, clerk::Pace},
-    store::{Store, directory::Directory, sqlite::SqliteStore},
+    store::{Store, sqlite::SqliteStore},
 };
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use server::{
     cli::serve,
     config::{self, Config, Flags},
     records::{self, Kept},
+    registrar::Registrar,
     run::House,
     web::tls::Certificate,
 };
@@ -152,7 +153,7 @@ pub(crate) struct TestHouse {
     pub(crate) records: Arc<dyn Store>,
     /// The certificate that it serves, if it speaks TLS.
     pub(crate) tls: Option<Arc<Certificate>>,
-    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) registrar: Registrar,
     cancel: CancellationToken,
     tracker: TaskTracker,
 }
@@ -190,15 +191,17 @@ impl TestHouse {
             Some(_) => records::open(&config).await.unwrap(),
             None => Kept::from(SqliteStore::in_memory().await.unwrap()),
         };
-        let (records, directory) = (Arc::clone(&kept.store), Arc::clone(&kept.directory));
+        let records = Arc::clone(&kept.store);
         account::admin(&*kept.directory).await.unwrap();
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
+        let registrar = front.registrar.clone();
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: account::http(), records, tls, directory, cancel, tracker }
+        let http = account::http();
+        Self { yard, hub, address, http, records, tls, registrar, cancel, tracker }
     }
 
     /// Another process on the same cluster.
@@ -349,10 +352,15 @@ pub(crate) async fn sign_in(address: SocketAddr, user: &str, password: &str) -> 
     let request = reqwest::Client::new().post(format!("{origin}/api/v1/session")).json(&form);
     let answer = Answer::of(request.header("origin", &origin)).await;
     assert_eq!(answer.status, 200, "{user} signs in: {}", answer.body);
+    cookie(address, &answer)
+}
+
+/// The headers with which our pages come after an answer that opened a session.
+pub(crate) fn cookie(address: SocketAddr, answer: &Answer) -> HeaderMap {
     let (cookie, _) = answer.header("set-cookie").split_once(';').unwrap();
     HeaderMap::from_iter([
         (reqwest::header::COOKIE, cookie.parse().unwrap()),
-        (reqwest::header::ORIGIN, origin.parse().unwrap()),
+        (reqwest::header::ORIGIN, format!("http://{address}").parse().unwrap()),
     ])
 }
 

@@ -18,7 +18,11 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error, Message, client::IntoClientRequest as _, http::{HeaderMap, HeaderValue}},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest as _,
+        http::{HeaderMap, HeaderValue},
+    },
 };
 
 use crate::{

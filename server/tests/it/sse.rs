@@ -173,8 +173,10 @@ async fn raw(house: &TestHouse, topic: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
     let mut stream = socket.connect(house.address).await.unwrap();
-    let request =
-        format!("GET {PATH}?topic={topic}&view=full HTTP/1.1\r\nHost: {}\r\nAuthorization: {BEARER}\r\n\r\n", house.address);
+    let request = format!(
+        "GET {PATH}?topic={topic}&view=full HTTP/1.1\r\nHost: {}\r\nAuthorization: {BEARER}\r\n\r\n",
+        house.address
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }

@@ -107,7 +107,9 @@ impl Events {
 
     /// Over a socket of one's own; HTTP/1.0, whose bodies are not cut into chunks.
     pub(crate) async fn over(mut stream: TcpStream, address: SocketAddr, query: &str) -> Self {
-        let request = format!("GET /api/v1/live/sse?{query} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {BEARER}\r\n\r\n");
+        let request = format!(
+            "GET /api/v1/live/sse?{query} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {BEARER}\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -205,6 +207,10 @@ impl Polls {
             let hello = json!({"t": "hello", "protocol": 1, "topics": topics});
             let request = self.http.post(&self.url).json(&hello);
             let response = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+            if response.status() == 401 {
+                // What a link that stays would have been told.
+                return vec![json!({"t": "bye", "code": 401})];
+            }
             assert_eq!(response.status(), 200);
             let answer: Value = response.json().await.unwrap();
             if let Some(token) = answer.get("token") {
