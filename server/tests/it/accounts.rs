@@ -169,8 +169,8 @@ async fn a_session_that_was_there_before_never_becomes_that_of_who_signs_in() {
     let again = async |with: &HeaderMap| {
         let form = json!({"user": "ann", "password": PASSWORD});
         let request = reqwest::Client::new().post(house.url("/api/v1/session")).json(&form);
-        let cookie = with[COOKIE].clone();
-        let answer = Answer::of(request.header("origin", &origin).header("cookie", cookie)).await;
+        let held = with[COOKIE].clone();
+        let answer = Answer::of(request.header("origin", &origin).header("cookie", held)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         cookie(house.address, &answer)
     };

@@ -1,6 +1,6 @@
 //! Live links follow what becomes of whoever opened them, over every way in, whoever ordered it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     access::{Rights, Role},
@@ -40,7 +40,7 @@ async fn house() -> (TestHouse, Registrar) {
     .await;
     house.twelve_live().await;
     let kept = records::open(&other.unwrap()).await.unwrap();
-    (house, Registrar::new(kept.directory, Terms::default()))
+    (house, Registrar::new(kept.directory, Arc::default(), Terms::default()))
 }
 
 /// What may become of somebody.
