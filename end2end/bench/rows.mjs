@@ -1,7 +1,7 @@
 // A list of 10,000 rows in Chromium: page load, scrolling, a burst of changes, the time until a change is painted.
 // Started by the bench of the server (`make bench`); prints its rows as one JSON list.
 //
-//   node end2end/bench/rows.mjs --console http://127.0.0.1:3000 --kubeconfig FILE
+//   node end2end/bench/rows.mjs --console http://127.0.0.1:3000 --kubeconfig FILE --user NAME --password PASSWORD
 //
 // Absent: no verdict here, and nothing but loopback is asked.
 import { readFileSync, existsSync } from 'node:fs';
@@ -133,11 +133,23 @@ async function painted(page, names, n) {
   return { times, missed: n - times.length };
 }
 
+/** Signs in; what a new context comes with from then on. */
+async function signedIn(browser) {
+  const context = await browser.newContext();
+  const data = { user: options.get('--user'), password: options.get('--password') };
+  const answer = await context.request.post(`${origin}/api/v1/session`, { data });
+  if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
+  const storageState = await context.storageState();
+  await context.close();
+  return storageState;
+}
+
 async function measure(browser, names) {
+  const storageState = await signedIn(browser);
   const cold = [];
   const warm = [];
   for (let run = 0; run < RUNS; run += 1) {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+    const context = await browser.newContext({ storageState, viewport: { width: 1440, height: 900 } });
     const page = await context.newPage();
     cold.push(await load(page));
     warm.push(await load(page));
@@ -146,7 +158,7 @@ async function measure(browser, names) {
   add('page load → live with all rows, cold cache', 'ms', cold, 1500);
   add('page load → live with all rows, warm cache', 'ms', warm, 500);
 
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  const page = await browser.newPage({ storageState, viewport: { width: 1440, height: 900 } });
   await load(page);
   await page.waitForTimeout(1000);
   const paint = await painted(page, names, 40);

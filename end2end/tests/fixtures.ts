@@ -31,6 +31,8 @@ interface Options {
   bare: boolean;
   /** What is wrong with that cluster before anybody watches it. (`apart`, with `--faults` in `hnpArgs`.) */
   wrong: Fault | undefined;
+  /** As whom the browser is signed in: `admin`, with the demo also `operator` and `viewer`; `undefined`: as nobody. */
+  user: string | undefined;
   /** Puts the test's own TCP proxy between browser and server. */
   viaProxy: boolean;
   /** Puts the test's own HTTP proxy between browser and server, which treats each way of the link by itself. */
@@ -58,6 +60,7 @@ export const test = base.extend<Fixtures & Options>({
   apart: [false, { option: true }],
   bare: [false, { option: true }],
   wrong: [undefined, { option: true }],
+  user: ['admin', { option: true }],
   viaProxy: [false, { option: true }],
   viaGate: [false, { option: true }],
   consoleAllow: [undefined, { option: true }],
@@ -104,6 +107,10 @@ export const test = base.extend<Fixtures & Options>({
 
   baseURL: async ({ hnp, viaProxy, viaGate, line, gate }, use) => {
     await use(viaGate ? gate.url : viaProxy ? line.url : hnp.url);
+  },
+
+  storageState: async ({ hnp, user }, use) => {
+    await use(user === undefined ? undefined : await hnp.signIn(user));
   },
 
   cluster: async ({ hnp, sim }, use) => {

@@ -29,6 +29,19 @@ export interface HnpOptions {
   home?: string;
 }
 
+/** What a browser comes with that has signed in. */
+export interface SignedIn {
+  cookies: {
+    name: string; value: string; domain: string; path: string; expires: number; httpOnly: boolean; secure: boolean; sameSite: 'Lax';
+  }[];
+  origins: never[];
+}
+
+/** Password of the demo's accounts, `admin`, `operator` and `viewer`. */
+const DEMO_PASSWORD = 'hnp-demo';
+/** Password of `admin`, whom a test makes where a server has nobody yet. */
+const PASSWORD = 'the admin of every journey';
+
 /** How a command ended. */
 export interface Ended {
   code: number | null;
@@ -56,6 +69,7 @@ export class Hnp {
     readonly url: string,
     /** Its working folder; `data/` lies in it. */
     readonly home: string,
+    private readonly password: string,
     private readonly running: Running,
   ) {}
 
@@ -67,7 +81,8 @@ export class Hnp {
     const running = Running.spawn(args, home, options.env);
     try {
       const url = await running.until(`hnp ${command} is ready`, () => findPage(running.log));
-      return new Hnp(url, home, running);
+      if (command === 'serve') await setUp(url, running.log);
+      return new Hnp(url, home, command === 'demo' ? DEMO_PASSWORD : PASSWORD, running);
     } catch (error) {
       await running.kill();
       if (options.home === undefined) rmSync(home, { recursive: true, force: true });
@@ -83,6 +98,19 @@ export class Hnp {
   /** All that it printed so far. */
   get log(): string {
     return this.running.log;
+  }
+
+  /** Signs in. (Cookies know no ports: what is signed in here is so behind a proxy too.) */
+  async signIn(user = 'admin'): Promise<SignedIn> {
+    const answer = await fetch(`${this.url}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: this.url },
+      body: JSON.stringify({ user, password: this.password }),
+    });
+    const [name, value] = (answer.headers.get('set-cookie') ?? '').split(';')[0]?.split('=') ?? [];
+    if (!answer.ok || name === undefined || value === undefined) throw new Error(`${user} cannot sign in: ${answer.status} ${await answer.text()}`);
+    const cookie = { name, value, domain: '127.0.0.1', path: '/', expires: -1, httpOnly: true, secure: false, sameSite: 'Lax' } as const;
+    return { cookies: [cookie], origins: [] };
   }
 
   /** Lets it make no file larger than so many bytes, as a full disk does; `undefined` lets it again. */
@@ -231,22 +259,26 @@ export function binary(): string {
   return newest;
 }
 
-/** Of the addresses printed so far, the one that serves pages and is ready. (The embedded API server has one too.) */
+/** Makes the first admin by the link that the server printed, where it printed one: there is somebody else. */
+async function setUp(url: string, printed: string): Promise<void> {
+  const token = /\/setup\/(\w+)/.exec(printed)?.[1];
+  if (token === undefined) return;
+  const answer = await fetch(`${url}/setup/${token}`, {
+    method: 'POST', headers: { origin: url }, redirect: 'manual',
+    body: new URLSearchParams({ user: 'admin', password: PASSWORD, again: PASSWORD }),
+  });
+  if (answer.status !== 303) throw new Error(`the first admin cannot be made: ${answer.status} ${await answer.text()}`);
+}
+
+/** The address that it said it serves at, once it is ready. */
 async function findPage(printed: string): Promise<string | undefined> {
-  const addresses = new Set([...printed.matchAll(/https?:\/\/127\.0\.0\.1:[1-9]\d*/g)].map((found) => found[0]));
-  for (const address of addresses) {
-    try {
-      const page = await fetch(address, { signal: AbortSignal.timeout(5_000), redirect: 'manual' });
-      await page.body?.cancel();
-      const html = (page.headers.get('content-type') ?? '').startsWith('text/html');
-      const redirect = page.status >= 300 && page.status < 400;
-      if (!html && !redirect) continue;
-      const ready = await fetch(`${address}/readyz`, { signal: AbortSignal.timeout(5_000) });
-      await ready.body?.cancel();
-      if (ready.ok) return address;
-    } catch {
-      // not listening yet, or not ours
-    }
+  const address = /serves at (https?:\/\/127\.0\.0\.1:\d+)\s/.exec(printed)?.[1];
+  if (address === undefined) return undefined;
+  try {
+    const ready = await fetch(`${address}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    await ready.body?.cancel();
+    return ready.ok ? address : undefined;
+  } catch {
+    return undefined; // not listening yet
   }
-  return undefined;
 }

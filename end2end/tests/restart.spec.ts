@@ -1,6 +1,6 @@
 // The server ends without a word and another one starts on its data: what was recorded is still there, what happened
 // meanwhile is found and said to be found, nothing comes twice; and a database that fails is said to fail.
-import type { Page } from '@playwright/test';
+import type { APIRequestContext, Page } from '@playwright/test';
 import { expect, linkFact, live, pill, row, shot, test, unreloaded } from './fixtures.ts';
 import { Diary } from './diary.ts';
 import { Hnp, runToEnd, type Sim } from './hnp.ts';
@@ -52,7 +52,7 @@ test('after kill -9 and a restart history and feed go on: nothing gone, nothing 
   await cluster.patch(SWITCH, CHANGED, { spec: { description: 'before the crash' } });
   await expect(history(object, 'before the crash')).toHaveCount(1);
   await expect(feed(overview, 'default/before created')).toHaveCount(1);
-  await recorded(hnp, 'before the crash');
+  await recorded(context.request, hnp, 'before the crash');
 
   await hnp.kill();
   for (const page of [object, overview, list]) await expect(pill(page)).toHaveAttribute('data-live', 'reconnecting');
@@ -79,7 +79,7 @@ test('after kill -9 and a restart history and feed go on: nothing gone, nothing 
     // It goes on, and a page that is opened now is told the same.
     await cluster.patch(SWITCH, CHANGED, { spec: { description: 'afterwards' } });
     await expect(history(object, 'afterwards')).toHaveCount(1);
-    await recorded(next, 'afterwards');
+    await recorded(context.request, next, 'afterwards');
     const fresh = await context.newPage();
     await fresh.goto(OBJECT);
     await live(fresh);
@@ -144,7 +144,7 @@ test('a database that takes no more records is said to fail, while pages stay li
   await overview.goto('/');
   for (const page of [object, overview]) await live(page);
   await cluster.patch(SWITCH, CHANGED, { spec: { description: 'with space' } });
-  await recorded(hnp, 'with space');
+  await recorded(context.request, hnp, 'with space');
   const failing = overview.locator('[data-fabric="demo"] [data-records="not recorded"]');
   await expect(failing).toHaveCount(0);
 
@@ -157,7 +157,7 @@ test('a database that takes no more records is said to fail, while pages stay li
   hnp.limitFiles(undefined);
   await expect(overview.locator('[data-records]')).toHaveCount(0, RECORDS);
   await expect(feed(overview, 'recording works again')).toHaveCount(1);
-  await recorded(hnp, 'without space');
+  await recorded(context.request, hnp, 'without space');
   const fresh = await context.newPage();
   await fresh.goto(OBJECT);
   await live(fresh);
@@ -178,9 +178,9 @@ test.describe('a database that cannot be opened', () => {
 });
 
 /** Waits until the server says over HTTP that it recorded a change of the switch with this text. */
-async function recorded(hnp: Hnp, text: string): Promise<void> {
+async function recorded(request: APIRequestContext, hnp: Hnp, text: string): Promise<void> {
   await expect.poll(async () => {
-    const answer = await fetch(`${hnp.url}/api/v1/fabrics/demo/objects/Switch/default/${CHANGED}/history`);
+    const answer = await request.get(`${hnp.url}/api/v1/fabrics/demo/objects/Switch/default/${CHANGED}/history`);
     return (await answer.text()).includes(text);
   }, `"${text}" is recorded`).toBe(true);
 }

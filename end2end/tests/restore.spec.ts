@@ -20,10 +20,9 @@ const ROW = 'tr[data-key="default/leaf-03"]';
 const TRIES = 5;
 
 test('a page that the browser kept in its memory is live and right within 3 s of going back', async ({ browser, gate, cluster, hnp }) => {
-  void hnp;
   // Pages say `no-store`, with which this browser keeps none that has a WebSocket; others may.
   gate.cachePages('no-cache');
-  const tab = await Tab.open(browser);
+  const tab = await Tab.open(browser, await hnp.signIn());
   await tab.goto(`${gate.url}${LIST}`);
   for (let tries = 1; ; tries += 1) {
     await tab.live();
@@ -45,8 +44,7 @@ test('a page that the browser kept in its memory is live and right within 3 s of
 });
 
 test('a page that was left is live and right within 3 s of going back, loaded anew', async ({ browser, gate, cluster, hnp }) => {
-  void hnp;
-  const tab = await Tab.open(browser);
+  const tab = await Tab.open(browser, await hnp.signIn());
   await tab.goto(`${gate.url}${LIST}`);
   await tab.live();
   await tab.goto('about:blank');

@@ -15,8 +15,7 @@ const TICK_MS = 1_000;
 
 const test = base.extend<{ tab: Tab }>({
   tab: async ({ browser, hnp }, use, info) => {
-    void hnp;
-    const tab = await Tab.open(browser);
+    const tab = await Tab.open(browser, await hnp.signIn());
     await use(tab);
     if (info.status !== info.expectedStatus) {
       const shown = await tab.send<{ data: string }>('Page.captureScreenshot').catch(() => undefined);

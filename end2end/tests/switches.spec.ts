@@ -4,11 +4,11 @@ import { mutations, watchMutations } from './mutations.ts';
 
 const LIST = '/f/demo/switches';
 
-test('the list of switches is in the HTML that the server sends', async ({ baseURL, cluster }) => {
+test('the list of switches is in the HTML that the server sends', async ({ context, cluster }) => {
   const names = (await cluster.list(SWITCHES)).map(({ metadata }) => metadata.name);
   expect(names).toHaveLength(7);
 
-  const html = await (await fetch(`${baseURL}${LIST}`)).text();
+  const html = await (await context.request.get(LIST)).text();
   const rows = [...html.matchAll(/<tr\b[^>]*>/g)].map(([tag]) => tag).filter((tag) => tag.includes('data-kind="Switch"'));
   for (const name of names) {
     expect(rows.filter((tag) => tag.includes(`data-key="default/${name}"`)), name).toHaveLength(1);

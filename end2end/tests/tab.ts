@@ -2,6 +2,7 @@
 // focused for ever; this one can be hidden, frozen and thawed as a browser does it with tabs in the background.
 // Absent: no tab that outlives `close`.
 import type { Browser, CDPSession } from '@playwright/test';
+import type { SignedIn } from './hnp.ts';
 import { until } from './until.ts';
 
 const ANSWER_WITHIN_MS = 30_000;
@@ -57,10 +58,11 @@ export class Tab {
     });
   }
 
-  /** Opens an empty tab. */
-  static async open(browser: Browser): Promise<Tab> {
+  /** Opens an empty tab of a browser that is signed in. */
+  static async open(browser: Browser, { cookies }: SignedIn): Promise<Tab> {
     const cdp = await browser.newBrowserCDPSession();
     const { browserContextId } = await cdp.send('Target.createBrowserContext');
+    await cdp.send('Storage.setCookies', { cookies, browserContextId });
     const { targetId } = await cdp.send('Target.createTarget', { url: 'about:blank', browserContextId, width: 1440, height: 900 });
     const { sessionId } = await cdp.send('Target.attachToTarget', { targetId, flatten: false });
     const tab = new Tab(cdp, browserContextId, targetId, sessionId);

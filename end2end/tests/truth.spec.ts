@@ -54,7 +54,7 @@ for (const { what, wrong, reason } of silent) {
   test.describe(`a cluster that ${what}`, () => {
     test.use({ apart: true, hnpArgs: '--faults', wrong });
 
-    test('nothing is green, nothing is 0, and every page says what is missing, why and since when', async ({ page, baseURL }) => {
+    test('nothing is green, nothing is 0, and every page says what is missing, why and since when', async ({ page }) => {
       const lacking: string[] = [];
       const look = async (path: string): Promise<void> => {
         await live(page);
@@ -86,9 +86,9 @@ for (const { what, wrong, reason } of silent) {
 
       // The same of what the server sends, before any script has run.
       for (const path of ['/', '/f/demo', ...ALL.map((kind) => `/f/demo/${kind.plural}`), '/f/demo/switches/default/leaf-01']) {
-        const answer = await fetch(`${baseURL}${path}`);
+        const answer = await page.request.get(path);
         const html = await answer.text();
-        expect(answer.status, `${path}: a cluster that is away is no missing page`).toBe(200);
+        expect(answer.status(), `${path}: a cluster that is away is no missing page`).toBe(200);
         expect(html, path).not.toMatch(/data-tone="ok"|data-watch="live"|data-connectivity="connected"|data-state="empty"/);
       }
     });

@@ -28,11 +28,11 @@ use domain::{
 use engine::{
     clock::now_ms,
     hub::{Hub, keyed::KeyedTopic},
-    store::{EventQuery, Store},
+    store::EventQuery,
 };
 use serde::de::DeserializeOwned;
 
-use crate::registrar::caller::Caller;
+use crate::{records::Archive, registrar::caller::Caller};
 
 /// Most changes that an object page shows.
 const HISTORY: usize = 100;
@@ -43,13 +43,13 @@ const MOST_EDGES: usize = 2_000;
 #[derive(Debug, Clone)]
 pub struct Desk {
     hub: Arc<Hub>,
-    records: Option<Arc<dyn Store>>,
+    records: Option<Archive>,
     caller: Caller,
 }
 
 impl Desk {
     /// A desk before this hub and these records, for somebody.
-    pub fn new(hub: Arc<Hub>, records: Option<Arc<dyn Store>>, caller: Caller) -> Self {
+    pub fn new(hub: Arc<Hub>, records: Option<Archive>, caller: Caller) -> Self {
         Self { hub, records, caller }
     }
 
@@ -79,7 +79,7 @@ impl Desk {
         if query.limit == 0 {
             return events;
         }
-        match records.events(fabric, &query).await {
+        match records.events(fabric, query).await {
             Ok(older) => {
                 events.extend(
                     older.iter().filter_map(|event| serde_json::from_str(&event.text).ok()),

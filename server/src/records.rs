@@ -4,12 +4,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::topic::FabricId;
 use engine::{
     clock::now_ms,
-    store::{Retention, Store, StoreError, directory::Directory, sqlite::SqliteStore},
+    store::{
+        EventQuery, Retention, Store, StoreError, StoredEvent, directory::Directory,
+        sqlite::SqliteStore,
+    },
 };
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    runtime::Handle,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{cli::Failure, config::Config, registrar::Terms};
 
@@ -28,6 +35,35 @@ pub struct Kept {
 impl From<SqliteStore> for Kept {
     fn from(database: SqliteStore) -> Self {
         Self { store: Arc::new(database.clone()), directory: Arc::new(database) }
+    }
+}
+
+/// Records as pages read them: on the runtime of the process, wherever the page itself is written.
+///
+/// A page's own runtime ends with the page, and with it whatever a connection to the database had still to do
+/// when it was given back: each page would cost a connection.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// Records.
+    pub store: Arc<dyn Store>,
+    /// The runtime of the process.
+    pub home: Handle,
+    /// Parent of what is under way.
+    pub tracker: TaskTracker,
+}
+
+impl Archive {
+    /// See [`Store::events`].
+    pub async fn events(
+        &self,
+        fabric: &FabricId,
+        query: EventQuery,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let (store, fabric) = (Arc::clone(&self.store), fabric.clone());
+        let reading = async move { store.events(&fabric, &query).await };
+        let read = self.tracker.spawn_on(reading, &self.home).await;
+        let what = "read events for a page";
+        read.unwrap_or_else(|error| Err(StoreError::Failed { what, message: error.to_string() }))
     }
 }
 

@@ -215,7 +215,7 @@ impl Registrar {
             return Ok(Err(unknown));
         }
         if now - session.seen_ms > NOTE_EVERY_MS {
-            self.directory.touch_session(&digest, now).await?;
+            noted(self.directory.touch_session(&digest, now).await);
         }
         Ok(Ok(in_session(&session, &user, from)))
     }
@@ -235,7 +235,7 @@ impl Registrar {
             return Ok(Err(unknown));
         }
         if token.used_ms.is_none_or(|used| now - used > NOTE_EVERY_MS) {
-            self.directory.touch_token(&digest, now).await?;
+            noted(self.directory.touch_token(&digest, now).await);
         }
         Ok(Ok(by_token(&token, &user, from)))
     }
@@ -270,6 +270,13 @@ impl Registrar {
                 }
             },
         })
+    }
+}
+
+/// A use that could not be noted is no reason to keep somebody out: a full disk shall not lock the house.
+fn noted(done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "the use of a session or token could not be noted");
     }
 }
 

@@ -14,12 +14,14 @@ use axum::{
 };
 use engine::{hub::Hub, store::Store};
 use leptos::config::LeptosOptions;
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::CompressionLayer;
 
 use crate::{
     backend::Desk,
     config::{Limits, Proxies},
+    records::Archive,
     registrar::{Registrar, caller::Caller, sessions},
 };
 
@@ -76,6 +78,8 @@ pub struct Front {
     pub options: LeptosOptions,
     /// Ends everything.
     pub cancel: CancellationToken,
+    /// The runtime of the process.
+    pub home: Handle,
     /// Where pages are rendered.
     pub press: pages::Press,
     /// Parent of live links.
@@ -85,7 +89,12 @@ pub struct Front {
 impl Front {
     /// The backend of pages, for somebody.
     pub fn backend(&self, caller: Caller) -> Arc<dyn Backend> {
-        Arc::new(Desk::new(Arc::clone(&self.hub), self.records.clone(), caller))
+        let records = self.records.as_ref().map(|store| Archive {
+            store: Arc::clone(store),
+            home: self.home.clone(),
+            tracker: self.tracker.clone(),
+        });
+        Arc::new(Desk::new(Arc::clone(&self.hub), records, caller))
     }
 }
 

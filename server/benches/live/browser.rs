@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use testkit::account;
 use tokio::{process::Command, time::timeout};
 
 use crate::{
@@ -25,6 +26,7 @@ pub(crate) async fn measure(report: &mut Report, address: &str, kubeconfig: &Pat
         .arg(script)
         .args(["--console", &format!("http://{address}"), "--kubeconfig"])
         .arg(kubeconfig)
+        .args(["--user", account::NAME, "--password", account::PASSWORD])
         .kill_on_drop(true);
     let output = match timeout(DONE_WITHIN, command.output()).await {
         Ok(Ok(output)) => output,

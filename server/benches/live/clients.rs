@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use futures::{SinkExt as _, StreamExt as _};
+use testkit::account;
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -179,6 +180,7 @@ pub(crate) async fn open(place: &Place) -> anyhow::Result<(Socket, Instant)> {
     stream.set_nodelay(true).context("nodelay")?;
     let mut request = format!("ws://{}{}", place.address, place.path).into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("hnp.live.v1"));
+    request.headers_mut().insert("authorization", HeaderValue::from_static(account::BEARER));
     if place.path == "/live" {
         request.headers_mut().remove("sec-websocket-protocol");
     }

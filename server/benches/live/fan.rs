@@ -39,7 +39,7 @@ impl Sides {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let sim = Sim::start(&["--scale", "vlab", "--churn", "0", "--heartbeat", "0"]).await?;
         let console = Console::serve(&sim.kubeconfig).await?;
-        live(&reqwest::Client::new(), &console, 25).await?;
+        live(&testkit::account::http(), &console, 25).await?;
         let load = Load::objects(&sim.kubeconfig, CONNECTIONS, Field::Annotation, PADDING).await?;
         let peer = Process::start(&std::env::current_exe()?, &["--peer"]).await?;
         let peer_address = peer.line.trim_start_matches("http://").to_owned();
@@ -119,7 +119,7 @@ pub(crate) async fn fan(
 
 /// Changes that the console folded so far; none on the peer, which has no metrics.
 async fn folded(place: &Place) -> f64 {
-    let text = metrics(&reqwest::Client::new(), &place.address).await.unwrap_or_default();
+    let text = metrics(&testkit::account::http(), &place.address).await.unwrap_or_default();
     counter(&text, "hnp_changes_folded_total")
 }
 

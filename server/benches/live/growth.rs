@@ -98,7 +98,7 @@ async fn changes(report: &mut Report, sides: &mut Sides) -> anyhow::Result<()> {
 
 /// Ten clients with the list of all objects, 100 changes/s.
 async fn objects(report: &mut Report) -> anyhow::Result<()> {
-    let http = reqwest::Client::new();
+    let http = testkit::account::http();
     let ((mut p99, mut cpu), (mut memory, mut start)) = (Points::default(), Points::default());
     for n in [1_000, 3_000, 10_000, 30_000] {
         let yard = Yard::servers(n).await?;

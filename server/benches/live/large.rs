@@ -29,7 +29,7 @@ const LIST: &str = "objects/bench/Server";
 pub(crate) async fn measure(report: &mut Report, browsers: bool) -> anyhow::Result<()> {
     crate::say("10,000 objects");
     let sim = Sim::start(&["--scale", "large", "--churn", "0", "--heartbeat", "0"]).await?;
-    let http = reqwest::Client::new();
+    let http = testkit::account::http();
     let small = Sim::start(&["--scale", "vlab", "--churn", "0", "--heartbeat", "0"]).await?;
     start(report, &http, &small.kubeconfig, "a small fabric", 50).await?.end().await;
     small.end().await;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use testkit::account;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, ChildStdout, Command},
@@ -40,6 +41,9 @@ impl Process {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("hnp-bench-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&folder).context("could not make a folder")?;
+        if args.first() == Some(&"serve") {
+            account::admin_at(&folder.join("data/hnp.db")).await?;
+        }
         let started = Instant::now();
         let mut child = Command::new(program)
             .args(args)
@@ -132,7 +136,9 @@ impl Console {
     pub(crate) async fn demo(args: &[&str]) -> anyhow::Result<Self> {
         let mut all = vec!["demo", "--listen", "127.0.0.1:0"];
         all.extend_from_slice(args);
-        Self::start(&all).await
+        let console = Self::start(&all).await?;
+        account::admin_at(&console.process.folder.join("data/demo/hnp.db")).await?;
+        Ok(console)
     }
 
     async fn start(args: &[&str]) -> anyhow::Result<Self> {

@@ -73,7 +73,7 @@ pub(crate) async fn real(report: &mut Report) -> anyhow::Result<()> {
     }
     let console = start(
         report,
-        &reqwest::Client::new(),
+        &testkit::account::http(),
         &server.kubeconfig(User::Admin),
         "kube-apiserver",
         made,

@@ -33,7 +33,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     let sim = Sim::start(&["--scale", "vlab", "--churn", "0", "--heartbeat", "0"]).await?;
     let console = Console::serve(&sim.kubeconfig).await?;
-    live(&reqwest::Client::new(), &console, 25).await?;
+    live(&testkit::account::http(), &console, 25).await?;
     let address = console.address.parse().context("the console's address")?;
     let mut clients = Vec::with_capacity(CLIENTS);
     for n in 0..CLIENTS {

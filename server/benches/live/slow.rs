@@ -71,7 +71,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     crate::say("one client stops reading");
     let yard = Yard::servers(OBJECTS).await?;
     let console = Console::serve(&yard.kubeconfig).await?;
-    let http = reqwest::Client::new();
+    let http = testkit::account::http();
     live(&http, &console, OBJECTS).await?;
     let place = Place::console(&console.address, &[json!({"topic": LIST})]);
     let mut load = Load::near(&yard.cluster, Kind::Server);

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use domain::topic::FabricId;
 use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder};
 use leptos::config::LeptosOptions;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
@@ -268,6 +268,7 @@ pub fn open(
         options,
         cancel: house.cancel(),
         tracker: house.tracker(),
+        home: Handle::try_current().context("there is no runtime")?,
         press: web::pages::Press::new(),
     };
     Ok((address, front))

@@ -50,6 +50,8 @@ pub struct Sessions(pub Arc<dyn Directory>);
 #[async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
+        // A flushed session still holds the id that the browser brought: it must never become anybody's.
+        record.id = Id::default();
         // 128 random bits do not come twice; if they did, the older session would win.
         while self.load(&record.id).await?.is_some() {
             record.id = Id::default();

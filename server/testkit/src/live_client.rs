@@ -39,6 +39,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// Name and version, for the server's log.
     pub name: String,
+    /// API token with which it signs in; none: as nobody.
+    pub token: Option<String>,
     /// What to follow from the start.
     pub wants: Vec<Want>,
     /// Seed of the jitter in its retries.
@@ -46,10 +48,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// A client that follows these topics as rows.
+    /// A client of [`crate::account`] that follows these topics as rows.
     pub fn rows(address: SocketAddr, topics: &[&str]) -> Self {
         let wants = topics.iter().map(|topic| Want::rows(*topic)).collect();
-        Self { address, name: "testkit/1".to_owned(), wants, seed: 1 }
+        let token = Some(crate::account::TOKEN.to_owned());
+        Self { address, name: "testkit/1".to_owned(), token, wants, seed: 1 }
     }
 }
 

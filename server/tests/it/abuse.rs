@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::kind::Kind;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use testkit::account::BEARER;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -209,7 +210,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 
 fn conversation(house: &TestHouse) -> Vec<u8> {
     let mut bytes = format!(
-        "GET /api/v1/live HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        "GET /api/v1/live HTTP/1.1\r\nHost: {}\r\nAuthorization: {BEARER}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: hnp.live.v1\r\n\r\n",
         house.address
     )

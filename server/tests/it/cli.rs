@@ -6,10 +6,11 @@ use domain::kind::Kind;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sim::Fault;
+use testkit::account;
 use tokio::net::TcpListener;
 
 use crate::{
-    house::{Answer, Folder, Yard},
+    house::{Answer, Folder, Yard, sign_in},
     process::{Ended, Hnp},
     socket::Client,
 };
@@ -254,11 +255,18 @@ async fn a_demo_says_goodbye_to_its_clients_and_ends_within_seconds() {
     let arguments = ["demo", "--listen", "127.0.0.1:0", "--scale", "small", "--fabrics", "2"];
     let mut demo = Hnp::start(folder.path(), &arguments);
     let address = demo.address().await;
-    let mut client = Client::hello(address, json!([{"topic": "objects/*/Switch"}])).await;
+    for role in ["viewer", "operator", "admin"] {
+        let session = account::http_as(sign_in(address, role, "hnp-demo").await);
+        let who = Answer::of(session.get(format!("http://{address}/api/v1/session"))).await.json();
+        assert_eq!((&who["user"], &who["roles"]), (&json!(role), &json!([role])));
+    }
+    let viewer = sign_in(address, "viewer", "hnp-demo").await;
+    let topics = json!([{"topic": "objects/*/Switch"}]);
+    let mut client = Client::hello_as(address, topics, &viewer).await;
     while client.at.len() < 2 {
         client.step().await;
     }
-    let http = reqwest::Client::new();
+    let http = account::http_as(viewer);
     let page = Answer::of(http.get(format!("http://{address}/f/demo/switches"))).await;
     assert!(page.body.contains("data-key"));
     // One that never finishes its question does not keep it up either.

@@ -4,6 +4,13 @@ use serde_json::json;
 
 use crate::house::{Answer, TestHouse, Yard};
 
+/// Asserts that nobody was let in, and told what would be accepted.
+pub(crate) fn is_nobody(answer: &Answer) {
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    assert_eq!(answer.json()["code"], "unauthorized");
+    assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"hnp\"");
+}
+
 /// Asks for a WebSocket with these headers; 101 means that it was given.
 pub(crate) async fn upgrade(house: &TestHouse, headers: &[(&str, &str)]) -> Answer {
     let mut request = house
@@ -60,6 +67,19 @@ async fn a_foreign_origin_gets_neither_socket_nor_post_and_ones_own_or_none_both
         for path in ["/api/v1/live/snapshot", "/api/page/overview", "/api/page/list"] {
             post(path, Some(origin)).await.is_problem(403, "csrf");
         }
+    }
+    // Nobody gets neither, from whatever origin.
+    for origin in [None, Some(own.as_str())] {
+        let with = |request: reqwest::RequestBuilder| match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        };
+        for path in ["/api/v1/live/snapshot", "/api/page/overview"] {
+            let request = with(reqwest::Client::new().post(house.url(path))).json(&json!({}));
+            is_nobody(&Answer::of(request).await);
+        }
+        let request = with(reqwest::Client::new().get(house.url("/api/v1/live")));
+        is_nobody(&Answer::of(request).await);
     }
     for origin in [None, Some(own.as_str())] {
         let headers: Vec<(&str, &str)> = origin.iter().map(|own| ("origin", *own)).collect();

@@ -9,7 +9,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::house::{Answer, PATIENCE, TOKEN, TestHouse, Yard};
+use testkit::account::TOKEN;
+
+use crate::house::{Answer, PATIENCE, TestHouse, Yard};
 
 /// Sends these bytes and returns what comes until the end.
 async fn raw(house: &TestHouse, parts: &[&[u8]]) -> String {

@@ -10,9 +10,6 @@ use std::{
 };
 
 use domain::{
-    access::{Means, Rights, Role},
-    account::UserName,
-    audit::{Act, Deed, Doer},
     kind::Kind,
     state::{FabricState, KindWatch, WatchState},
     topic::{FabricId, Topic},
@@ -22,22 +19,20 @@ use engine::{
     fabric,
     hub::{Hub, keyed::KeyedTopic},
     recorder::{self, clerk::Pace},
-    store::{
-        Store,
-        directory::{NewUser, Order, Token},
-        sqlite::SqliteStore,
-    },
+    store::{Store, sqlite::SqliteStore},
 };
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Config, Flags},
-    records::Kept,
-    registrar::secret,
+    records::{self, Kept},
+    registrar::Registrar,
     run::House,
     web::tls::Certificate,
 };
 use sim::{Cluster, ContextEntry, Fault, Options};
+use testkit::account;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -45,45 +40,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// The fabric of every house.
 pub(crate) const FABRIC: &str = "test";
-
-/// The token of every house's admin.
-pub(crate) const TOKEN: &str = "hnp_of-the-admin-of-every-test-house";
-
-/// Makes the admin with their token.
-async fn admin(kept: &Kept) {
-    let rights = Rights::everywhere(Role::Admin);
-    let name: UserName = "admin".parse().unwrap();
-    let user = NewUser {
-        name: name.clone(),
-        password: None,
-        oidc: Some("test admin".into()),
-        rights: rights.clone(),
-    };
-    let token = Token {
-        digest: secret::digest(TOKEN),
-        user: name,
-        label: "test".parse().unwrap(),
-        scope: rights,
-        created_ms: 0,
-        expires_ms: i64::MAX,
-        used_ms: None,
-        revoked_ms: None,
-    };
-    let doer = Doer { user: None, means: Means::Console, credential: None, from: None };
-    let now = engine::clock::now_ms();
-    for (order, act) in
-        [(Order::CreateUser(user), Act::UserCreate), (Order::CreateToken(token), Act::TokenCreate)]
-    {
-        kept.directory.order(order, &Deed::done(doer.clone(), act, "test"), now).await.unwrap();
-    }
-}
-
-/// A client that is the admin.
-pub(crate) fn with_token() -> reqwest::Client {
-    let mut headers = reqwest::header::HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
-    reqwest::Client::builder().default_headers(headers).build().unwrap()
-}
 
 /// A folder that goes with its test.
 pub(crate) struct Folder(PathBuf);
@@ -197,6 +153,7 @@ pub(crate) struct TestHouse {
     pub(crate) records: Arc<dyn Store>,
     /// The certificate that it serves, if it speaks TLS.
     pub(crate) tls: Option<Arc<Certificate>>,
+    pub(crate) registrar: Registrar,
     cancel: CancellationToken,
     tracker: TaskTracker,
 }
@@ -230,16 +187,21 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let kept = Kept::from(SqliteStore::in_memory().await.unwrap());
+        let kept = match &config.database_url {
+            Some(_) => records::open(&config).await.unwrap(),
+            None => Kept::from(SqliteStore::in_memory().await.unwrap()),
+        };
         let records = Arc::clone(&kept.store);
-        admin(&kept).await;
+        account::admin(&*kept.directory).await.unwrap();
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
+        let registrar = front.registrar.clone();
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: with_token(), records, tls, cancel, tracker }
+        let http = account::http();
+        Self { yard, hub, address, http, records, tls, registrar, cancel, tracker }
     }
 
     /// Another process on the same cluster.
@@ -346,7 +308,7 @@ impl Drop for TestHouse {
 /// A whole answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -381,6 +343,25 @@ pub(crate) fn key_and_version(object: &Value) -> (String, String) {
     let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
     let key = format!("{}/{}", text("/metadata/namespace"), text("/metadata/name"));
     (key, text("/metadata/resourceVersion"))
+}
+
+/// Signs in as a browser does; the headers with which its pages come from then on.
+pub(crate) async fn sign_in(address: SocketAddr, user: &str, password: &str) -> HeaderMap {
+    let origin = format!("http://{address}");
+    let form = json!({"user": user, "password": password});
+    let request = reqwest::Client::new().post(format!("{origin}/api/v1/session")).json(&form);
+    let answer = Answer::of(request.header("origin", &origin)).await;
+    assert_eq!(answer.status, 200, "{user} signs in: {}", answer.body);
+    cookie(address, &answer)
+}
+
+/// The headers with which our pages come after an answer that opened a session.
+pub(crate) fn cookie(address: SocketAddr, answer: &Answer) -> HeaderMap {
+    let (cookie, _) = answer.header("set-cookie").split_once(';').unwrap();
+    HeaderMap::from_iter([
+        (reqwest::header::COOKIE, cookie.parse().unwrap()),
+        (reqwest::header::ORIGIN, format!("http://{address}").parse().unwrap()),
+    ])
 }
 
 /// Starts a task that ends with its house.

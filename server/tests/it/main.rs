@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod accounts;
 mod chaos;
 mod cli;
 mod guard;
@@ -27,5 +28,6 @@ mod secrets;
 mod slow;
 mod socket;
 mod sse;
+mod standing;
 mod tls;
 mod ways;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::kind::Kind;
 use serde_json::{Value, json};
 use sim::Fault;
+use testkit::account;
 use tokio::time::Instant;
 
 use crate::{
@@ -130,7 +131,7 @@ async fn a_client_that_goes_away_and_a_server_that_ends_are_not_waited_for() {
     let url = house.url(&format!("{PATH}?wait=25"));
     let gone = tokio::time::timeout(
         Duration::from_secs(1),
-        reqwest::Client::new().post(&url).json(&hello).send(),
+        account::http().post(&url).json(&hello).send(),
     );
     assert!(gone.await.is_err());
     until_true("the subscription to go with its client", || house.n_readers() == 0).await;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use domain::kind::Kind;
 use serde_json::json;
+use testkit::account;
 
 use crate::{
     house::{Answer, TestHouse, Yard},
@@ -34,7 +35,7 @@ fn plant(yard: &Yard) {
 
 fn clean(place: &str, text: &str) {
     assert!(!text.is_empty(), "{place} says something");
-    for secret in [PLANTED, "sim-admin"] {
+    for secret in [PLANTED, "sim-admin", account::TOKEN, account::PASSWORD, account::KEPT] {
         let found = text.find(secret).map(|at| &text[at.saturating_sub(120)..at]);
         assert!(found.is_none(), "{place} tells a credential after {found:?}");
     }
@@ -100,13 +101,14 @@ async fn credentials_are_on_no_page_in_no_snapshot_and_in_no_frame() {
 async fn credentials_are_in_no_log_of_the_binary() {
     let yard = Yard::vlab().await;
     plant(&yard);
+    account::admin_at(&yard.folder.path().join("data/hnp.db")).await.unwrap();
     let arguments = ["serve", "--kubeconfig", "kubeconfig", "--listen", "127.0.0.1:0"];
     let mut hnp = Hnp::start_with(yard.folder.path(), &arguments, &[("HNP_LOG", "trace")]);
     let address = hnp.address().await;
     let mut client =
         Client::hello(address, json!([{"topic": "objects/*/*", "view": "full"}])).await;
     client.synced("objects/test/Agent").await;
-    let http = reqwest::Client::new();
+    let http = account::http();
     let mut pages = String::new();
     for path in PAGES {
         let answer = Answer::of(http.get(format!("http://{address}{path}"))).await;

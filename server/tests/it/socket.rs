@@ -11,13 +11,18 @@ use std::{
 use domain::wire::ServerFrame;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use testkit::account;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest as _,
+        http::{HeaderMap, HeaderValue},
+    },
 };
 
 use crate::{
@@ -53,12 +58,22 @@ impl Client {
         Self::over(TcpStream::connect(address).await.unwrap(), address).await
     }
 
+    /// The same as whoever comes with these headers.
+    pub(crate) async fn open_as(address: SocketAddr, headers: &HeaderMap) -> Self {
+        Self::over_as(TcpStream::connect(address).await.unwrap(), address, headers).await
+    }
+
     /// The same over a socket of one's own.
     pub(crate) async fn over(stream: TcpStream, address: SocketAddr) -> Self {
+        Self::over_as(stream, address, &account::headers()).await
+    }
+
+    async fn over_as(stream: TcpStream, address: SocketAddr, headers: &HeaderMap) -> Self {
         let mut request = format!("ws://{address}/api/v1/live").into_client_request().unwrap();
         request
             .headers_mut()
             .insert("sec-websocket-protocol", HeaderValue::from_static("hnp.live.v1"));
+        request.headers_mut().extend(headers.clone());
         let (ws, response) =
             timeout(PATIENCE, client_async(request, stream)).await.unwrap().unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "hnp.live.v1");
@@ -79,7 +94,12 @@ impl Client {
 
     /// Opens a connection, says hello and reads the welcome.
     pub(crate) async fn hello(address: SocketAddr, topics: Value) -> Self {
-        let mut client = Self::open(address).await;
+        Self::hello_as(address, topics, &account::headers()).await
+    }
+
+    /// The same as whoever comes with these headers.
+    pub(crate) async fn hello_as(address: SocketAddr, topics: Value, headers: &HeaderMap) -> Self {
+        let mut client = Self::open_as(address, headers).await;
         client.say(json!({"t": "hello", "protocol": 1, "client": "it/1", "topics": topics})).await;
         let welcome = client.next().await;
         assert_eq!((&welcome["t"], &welcome["protocol"]), (&json!("welcome"), &json!(1)));

@@ -22,7 +22,9 @@ use tokio_rustls::{
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
-use crate::house::{Answer, Folder, PATIENCE, TOKEN, TestHouse, Yard};
+use testkit::account::TOKEN;
+
+use crate::house::{Answer, Folder, PATIENCE, TestHouse, Yard};
 
 /// A certificate for this machine that is its own authority.
 pub(crate) struct Authority {

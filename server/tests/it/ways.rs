@@ -7,7 +7,9 @@ use std::{
 };
 
 use domain::wire::ServerFrame;
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
+use testkit::account::{self, BEARER};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -32,10 +34,20 @@ impl Way {
 
     /// A client that has said hello and read the welcome, where there is one.
     pub(crate) async fn hello(self, address: SocketAddr, topics: Value) -> Client {
+        self.hello_as(address, topics, &account::headers()).await
+    }
+
+    /// The same as whoever comes with these headers.
+    pub(crate) async fn hello_as(
+        self,
+        address: SocketAddr,
+        topics: Value,
+        headers: &HeaderMap,
+    ) -> Client {
         match self {
-            Self::Socket => Client::hello(address, topics).await,
-            Self::Sse => Client::events(address, topics).await,
-            Self::Poll => Client::on(Wire::Polls(Polls::new(address, topics))),
+            Self::Socket => Client::hello_as(address, topics, headers).await,
+            Self::Sse => Client::events_as(address, topics, headers).await,
+            Self::Poll => Client::on(Wire::Polls(Polls::new(address, topics, headers))),
         }
     }
 }
@@ -43,9 +55,13 @@ impl Way {
 impl Client {
     /// Opens a stream of events with a `hello` and reads the welcome.
     pub(crate) async fn events(address: SocketAddr, topics: Value) -> Self {
+        Self::events_as(address, topics, &account::headers()).await
+    }
+
+    async fn events_as(address: SocketAddr, topics: Value, headers: &HeaderMap) -> Self {
         let hello = json!({"t": "hello", "protocol": 1, "client": "it/1", "topics": topics});
         let url = format!("http://{address}/api/v1/live/sse");
-        let request = reqwest::Client::new().post(url).json(&hello);
+        let request = account::http_as(headers.clone()).post(url).json(&hello);
         let mut client = Self::on(Wire::Events(Events::of(request).await));
         let welcome = client.next().await;
         assert_eq!((&welcome["t"], &welcome["protocol"]), (&json!("welcome"), &json!(1)));
@@ -91,7 +107,9 @@ impl Events {
 
     /// Over a socket of one's own; HTTP/1.0, whose bodies are not cut into chunks.
     pub(crate) async fn over(mut stream: TcpStream, address: SocketAddr, query: &str) -> Self {
-        let request = format!("GET /api/v1/live/sse?{query} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        let request = format!(
+            "GET /api/v1/live/sse?{query} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {BEARER}\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -170,9 +188,9 @@ pub(crate) struct Polls {
 }
 
 impl Polls {
-    fn new(address: SocketAddr, topics: Value) -> Self {
+    fn new(address: SocketAddr, topics: Value, headers: &HeaderMap) -> Self {
         let url = format!("http://{address}/api/v1/live/poll?wait=5");
-        Self { http: reqwest::Client::new(), url, topics, token: None, empty: 0 }
+        Self { http: account::http_as(headers.clone()), url, topics, token: None, empty: 0 }
     }
 
     /// The frames of the next answer that has any, given the places reached.
@@ -189,6 +207,10 @@ impl Polls {
             let hello = json!({"t": "hello", "protocol": 1, "topics": topics});
             let request = self.http.post(&self.url).json(&hello);
             let response = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+            if response.status() == 401 {
+                // What a link that stays would have been told.
+                return vec![json!({"t": "bye", "code": 401})];
+            }
             assert_eq!(response.status(), 200);
             let answer: Value = response.json().await.unwrap();
             if let Some(token) = answer.get("token") {

@@ -18,7 +18,7 @@ use domain::{
 use serde_json::Value;
 
 use super::{FABRIC, ground::Ground};
-use crate::live_client::Seen;
+use crate::{account, live_client::Seen};
 
 /// Longest list of differences that is told of one topic.
 const TOLD: usize = 5;
@@ -161,7 +161,8 @@ fn topic(kind: Kind) -> String {
 /// Version and value of every row that the server has, by topic and key.
 async fn rows(server: SocketAddr) -> anyhow::Result<BTreeMap<(String, String), (u64, Value)>> {
     let url = format!("http://{server}/api/v1/live/snapshot?topic=objects/{FABRIC}/*");
-    let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+    let answer =
+        account::http().get(url).send().await.and_then(reqwest::Response::error_for_status);
     let body: Value = answer.context("ask for the snapshot")?.json().await.context("read it")?;
     let frames = body.get("frames").and_then(Value::as_array).context("a snapshot has frames")?;
     let mut rows = BTreeMap::new();

@@ -12,7 +12,10 @@ use domain::wire::{
 use tokio::time::{Instant, sleep};
 
 use super::{FABRIC, Plan, checks::Truth, ground::Ground, load::Load};
-use crate::live_client::{Heard, LiveClient, Move, Options, Run};
+use crate::{
+    account,
+    live_client::{Heard, LiveClient, Move, Options, Run},
+};
 
 /// How often to look whether all are live.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -45,6 +48,7 @@ impl Crew {
             let options = Options {
                 address: ground.proxy.address(),
                 name: format!("chaos/{n}"),
+                token: Some(account::TOKEN.to_owned()),
                 wants: wants.clone(),
                 seed: plan.seed.wrapping_add(n as u64),
             };

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::FABRIC;
-use crate::proxy::Proxy;
+use crate::{account, proxy::Proxy};
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ impl Ground {
         std::fs::create_dir_all(&folder).context("make a folder")?;
         std::fs::write(folder.join("kubeconfig"), sim::kubeconfig(&[entry]))
             .context("write the kubeconfig")?;
+        account::admin_at(&folder.join("data/hnp.db")).await?;
         let proxy = Proxy::start().await.context("start the proxy")?;
         Ok(Self { cluster, proxy, folder, _tasks: tasks })
     }

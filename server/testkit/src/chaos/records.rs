@@ -19,6 +19,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{FABRIC, ground::Ground};
+use crate::account;
 
 /// Pause between two readings.
 const READ_EVERY: Duration = Duration::from_millis(200);
@@ -47,7 +48,7 @@ impl Records {
         let mut reader = JoinSet::new();
         let (into, ground) = (Arc::clone(&acknowledged), Arc::clone(ground));
         reader.spawn(async move {
-            let http = reqwest::Client::new();
+            let http = account::http();
             loop {
                 let last = lock(&into).keys().next_back().copied().unwrap_or_default();
                 // Nobody may be there to ask.
@@ -92,7 +93,7 @@ impl Records {
     /// Objects whose history does not end as the cluster has them; waits until what is under way is written.
     pub(crate) async fn unfinished(ground: &Ground) -> Vec<String> {
         let begun = Instant::now();
-        let http = reqwest::Client::new();
+        let http = account::http();
         loop {
             let wrong = match histories(&http, ground).await {
                 Ok(wrong) => wrong,
@@ -112,7 +113,7 @@ fn lock(events: &Mutex<Events>) -> std::sync::MutexGuard<'_, Events> {
 
 /// All recorded events.
 async fn all(ground: &Ground) -> anyhow::Result<Events> {
-    let http = reqwest::Client::new();
+    let http = account::http();
     let mut events = Events::new();
     loop {
         let last = events.keys().next_back().copied().unwrap_or_default();

@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     Options, Shared,
-    line::{Said, Wire, frames, session},
+    line::{Said, Wire, client, frames, session},
     lock,
 };
 
@@ -151,8 +151,9 @@ impl Driver {
         for output in outputs {
             match output {
                 Output::Dial(line, how) => {
-                    let http = || self.http.get_or_insert_default().clone();
-                    let wire = Wire::open(http, self.options.address, &how);
+                    let token = self.options.token.as_deref();
+                    let http = || self.http.get_or_insert_with(|| client(token)).clone();
+                    let wire = Wire::open(http, self.options.address, token, &how);
                     self.lines.insert(line, wire);
                 }
                 Output::HangUp(line) => drop(self.lines.remove(&line)),
@@ -162,7 +163,8 @@ impl Driver {
                     }
                 }
                 Output::AskSession => {
-                    let http = self.http.get_or_insert_default().clone();
+                    let token = self.options.token.as_deref();
+                    let http = self.http.get_or_insert_with(|| client(token)).clone();
                     self.session = Some(session(http, self.options.address).boxed());
                 }
                 _ => {}

@@ -11,13 +11,12 @@ use futures::{
     future::BoxFuture,
     stream::{BoxStream, TryStreamExt},
 };
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{
-        Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig,
-    },
+    tungstenite::{Message, client::IntoClientRequest, protocol::WebSocketConfig},
 };
 
 /// Where the link is served.
@@ -68,10 +67,11 @@ impl Wire {
     pub(super) fn open(
         http: impl FnOnce() -> reqwest::Client,
         address: SocketAddr,
+        token: Option<&str>,
         how: &How,
     ) -> Self {
         match how {
-            How::WebSocket => Self::Dialing(dial(address).boxed()),
+            How::WebSocket => Self::Dialing(dial(address, token.and_then(bearer)).boxed()),
             How::Sse(hello) => {
                 let request = http().post(format!("http://{address}{PATH}/sse")).json(&**hello);
                 Self::Asking(ask(request).boxed())
@@ -158,12 +158,27 @@ fn data(buffer: &mut Vec<u8>) -> Option<String> {
     None
 }
 
-async fn dial(address: SocketAddr) -> anyhow::Result<Socket> {
+/// The value of `Authorization` with a token.
+fn bearer(token: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("Bearer {token}")).ok()
+}
+
+/// An HTTP client that comes with this token.
+pub(super) fn client(token: Option<&str>) -> reqwest::Client {
+    let bearer = token.and_then(bearer).map(|bearer| (AUTHORIZATION, bearer));
+    let headers = bearer.into_iter().collect();
+    // As `Client::new`, which fails only where there is no TLS, and here none is wanted.
+    reqwest::Client::builder().default_headers(headers).build().unwrap_or_default()
+}
+
+async fn dial(address: SocketAddr, bearer: Option<HeaderValue>) -> anyhow::Result<Socket> {
     let stream = TcpStream::connect(address).await.context("connect")?;
     stream.set_nodelay(true).context("send at once")?;
     let mut request =
         format!("ws://{address}{PATH}").into_client_request().context("make the request")?;
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+    let headers = request.headers_mut();
+    headers.insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+    headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
     let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
     let (socket, _) =
         client_async_with_config(request, stream, Some(config)).await.context("upgrade")?;
