@@ -3,7 +3,7 @@
 //! Invariant: who does not see a fabric learns nothing of it here; credentials come in and never go out;
 //! nothing waits for a cluster but a test.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
     access::{Action, Subject},
@@ -13,6 +13,7 @@ use domain::{
     topic::{FabricId, Topic},
 };
 use engine::hub::Hub;
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub mod drafts;
@@ -29,6 +30,9 @@ use self::{
     register::{Entry, Register, RegisterError},
 };
 use crate::registrar::caller::Caller;
+
+/// Longest wait until a fabric that was just registered runs.
+const APPEARS: Duration = Duration::from_secs(3);
 
 /// A fabric that was given on the command line.
 #[derive(Debug, Clone)]
@@ -109,14 +113,33 @@ impl Fabrics {
     /// The fabrics of a process.
     pub fn new(
         register: Register,
-        given: BTreeMap<FabricId, Given>,
         hub: Arc<Hub>,
         tracker: TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
-        let given = Arc::new(given);
+        let given = Arc::default();
         let (jobs, drafts) = (Jobs::default(), Drafts::default());
         Self { register, jobs, drafts, given, hub, tracker, cancel }
+    }
+
+    /// With the fabrics of the command line; their names are taken.
+    #[must_use]
+    pub fn giving(self, given: BTreeMap<FabricId, Given>) -> Self {
+        let register = self.register.giving(given.keys().cloned().collect());
+        Self { register, given: Arc::new(given), ..self }
+    }
+
+    /// Waits until a fabric that was just registered is there, or some seconds: whoever goes to its page next
+    /// should find it.
+    pub async fn appeared(&self, id: &FabricId) {
+        let mut changes = self.hub.set_changes();
+        let topic = Topic::State(id.clone());
+        let there = async {
+            while self.hub.keyed(&topic).is_none() && changes.changed().await.is_ok() {}
+        };
+        if timeout(APPEARS, there).await.is_err() {
+            tracing::warn!(fabric = %id, "it was registered but is not running yet");
+        }
     }
 
     /// All fabrics that somebody sees, by name.

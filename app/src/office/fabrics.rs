@@ -167,7 +167,7 @@ fn line(line: Line) -> impl IntoView {
     let count = if off || kinds == 0 { "–".to_owned() } else { format!("{live} of {kinds}") };
     view! {
         <tr data-off=off.then_some("") data-fabric=name.clone()>
-            <th scope="row"><span><a class="mono" href=href>{name}</a>{note}</span></th>
+            <th scope="row"><span><a class="mono" href=href>{name.clone()}</a>{note}</span></th>
             <td data-label="State"><span>{standing(state.as_ref())}</span></td>
             <td data-label="API server" data-form="mono">{shown(server)}</td>
             <td data-label="Context" data-form="mono">{shown(context)}</td>
@@ -178,7 +178,7 @@ fn line(line: Line) -> impl IntoView {
 }
 
 /// Shape, word and reason of a fabric's connectivity.
-pub(crate) fn standing(state: Option<&FabricState>) -> impl IntoView {
+pub(crate) fn standing(state: Option<&FabricState>) -> impl IntoView + use<> {
     let connectivity = state.map_or(Connectivity::Unknown, |state| state.state);
     let tone = Tone::from(connectivity);
     let filled = tone.needs_person().then_some("");
@@ -212,7 +212,7 @@ pub(crate) fn shown(text: Option<String>) -> String {
 }
 
 /// A button that is off, with the reason.
-pub(crate) fn unavailable(word: &'static str, id: &str, reason: String) -> impl IntoView {
+pub(crate) fn unavailable(word: &'static str, id: &str, reason: String) -> impl IntoView + use<> {
     let id = id.to_owned();
     view! {
         <span class="unavailable">
@@ -244,7 +244,7 @@ pub(crate) const fn credential(credential: Credential) -> &'static str {
 }
 
 /// What may be shown of an access.
-pub(crate) fn facts(access: &AccessView) -> impl IntoView {
+pub(crate) fn facts(access: &AccessView) -> impl IntoView + use<> {
     let mut rows: Vec<(&'static str, String)> = vec![("Connected by", way(access.kind).to_owned())];
     let mut say = |name, text: Option<&String>| {
         if let Some(text) = text.filter(|text| !text.is_empty()) {

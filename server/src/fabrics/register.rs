@@ -142,16 +142,21 @@ pub struct Register {
 }
 
 impl Register {
-    /// A register. `given` are the fabrics of the command line, whose names are taken.
+    /// A register.
     pub fn new(
         registrar: Registrar,
         records: Arc<dyn Store>,
         vault: Arc<Vault>,
         permissions: Permissions,
-        given: BTreeSet<FabricId>,
     ) -> Self {
-        let given = Arc::new(given);
+        let given = Arc::default();
         Self { registrar, records, vault, permissions, given, stirred: watch::Sender::new(0) }
+    }
+
+    /// With the names of the command line's fabrics taken.
+    #[must_use]
+    pub(super) fn giving(self, given: BTreeSet<FabricId>) -> Self {
+        Self { given: Arc::new(given), ..self }
     }
 
     /// What kubeconfigs may ask of this machine.

@@ -27,11 +27,13 @@ use engine::{
         directory::{NewUser, Order, Token},
         sqlite::SqliteStore,
     },
+    vault::KeySource,
 };
 use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Config, Flags},
+    fabrics::Fabrics,
     records::Kept,
     registrar::secret,
     run::House,
@@ -192,6 +194,7 @@ impl Drop for Yard {
 pub(crate) struct TestHouse {
     pub(crate) yard: Arc<Yard>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) fabrics: Fabrics,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) records: Arc<dyn Store>,
@@ -230,16 +233,20 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let kept = Kept::from(SqliteStore::in_memory().await.unwrap());
+        let database = SqliteStore::in_memory().await.unwrap();
+        let kept = Kept::unlock(database, KeySource::Value("ab".repeat(32).into())).await.unwrap();
         let records = Arc::clone(&kept.store);
         admin(&kept).await;
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
+        let fabrics = front.fabrics.clone();
+        serve::keep_registered(&front, &mut house, "test".into(), false);
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: with_token(), records, tls, cancel, tracker }
+        let http = with_token();
+        Self { yard, hub, fabrics, address, http, records, tls, cancel, tracker }
     }
 
     /// Another process on the same cluster.

@@ -11,6 +11,7 @@
 mod abuse;
 mod chaos;
 mod cli;
+mod fabrics;
 mod guard;
 mod hardening;
 mod house;

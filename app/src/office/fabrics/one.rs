@@ -207,7 +207,7 @@ impl Farewell {
                         {input("typed", "Type the name of the fabric to delete it", "", "", wrong, "Exactly as it stands above.")}
                         <p class="form-actions">
                             <button data-look="danger">"Delete it for good"</button>
-                            <a class="button" href=base>"Keep it"</a>
+                            <a class="button" href=base.clone()>"Keep it"</a>
                         </p>
                     </form>
                 </section>

@@ -47,8 +47,9 @@ impl Test {
             });
             rows.collect_view()
         });
-        let kinds = report.as_ref().map(|report| kinds(&report.kinds));
-        let grant = report.and_then(|report| report.grant).map(grant);
+        let (found, grant) = report.map(|report| (report.kinds, report.grant)).unzip();
+        let kinds = found.map(|found| kinds(&found));
+        let grant = grant.flatten().map(granting);
         view! {
             <section class="office-section" id="test" aria-labelledby="test-h" data-test=if over { "over" } else { "running" }>
                 <h2 id="test-h">"Test"</h2>
@@ -61,7 +62,7 @@ impl Test {
     }
 }
 
-fn verdict(report: &Examination) -> impl IntoView {
+fn verdict(report: &Examination) -> impl IntoView + use<> {
     let (tone, role, words) = match report.outcome() {
         Outcome::Failed => ("error", "alert", "It does not work yet. The first step that failed says why and what to do. You can save it anyway: HNP goes on trying."),
         Outcome::Warning => ("warning", "status", "It works, but something should be looked at."),
@@ -94,7 +95,7 @@ fn fact(fact: Fact) -> impl IntoView {
 }
 
 /// Kinds that are not as they should be.
-fn kinds(kinds: &[KindFinding]) -> impl IntoView {
+fn kinds(kinds: &[KindFinding]) -> impl IntoView + use<> {
     let rows: Vec<_> = kinds
         .iter()
         .filter_map(|finding| {
@@ -134,7 +135,7 @@ fn wrong(finding: &KindFinding) -> Option<String> {
     (!all.is_empty()).then(|| printable(&all.join("; ")).into_owned())
 }
 
-fn grant(manifest: String) -> impl IntoView {
+fn granting(manifest: String) -> impl IntoView {
     view! {
         <h3>"What grants the missing rights"</h3>
         <p class="hint">"Save it as rights.yaml and run "<code>"kubectl apply -f rights.yaml"</code>" as somebody who may; then test again."</p>

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use axum::{
-    Extension,
-    extract::{Path, Query, State},
+    Extension, Router,
+    extract::{FromRequest as _, Path, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use domain::{
     account::UserName,
@@ -17,6 +18,7 @@ use domain::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower_http::compression::CompressionLayer;
 
 use super::form::{self, Given, Parameters};
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
     },
     registrar::caller::Caller,
     web::{
+        Front,
         map::no_fabric,
         probes::{Refusal, problem},
     },
@@ -76,6 +79,18 @@ pub struct NewTest {
     watch: WatchInput,
 }
 
+/// Its routes.
+pub fn routes() -> Router<Front> {
+    Router::new()
+        .route("/api/v1/fabrics", get(list).post(create))
+        .route("/api/v1/fabrics/{fabric}", get(read).patch(change).delete(remove))
+        .route("/api/v1/fabrics/{fabric}/test", post(test))
+        .route("/api/v1/connections/test", post(try_out))
+        .route("/api/v1/jobs", get(jobs))
+        .route("/api/v1/jobs/{job}", get(job))
+        .layer(CompressionLayer::new())
+}
+
 /// `GET /api/v1/fabrics?cursor=&limit=`: those that the caller sees, by name.
 pub async fn list(
     State(fabrics): State<Fabrics>,
@@ -106,6 +121,7 @@ pub async fn create(
     };
     let new = New { id: id.clone(), access, watch, enabled };
     fabrics.register.create(new, caller.doer()).await.map_err(refused)?;
+    fabrics.appeared(&id).await;
     let mut response = one(&fabrics, &caller, &id, StatusCode::CREATED).await?;
     if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/fabrics/{id}")) {
         response.headers_mut().insert(header::LOCATION, place);
@@ -174,9 +190,14 @@ pub async fn test(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(asked): Query<Parameters>,
-    body: Option<Given<FabricChange>>,
+    request: Request,
 ) -> Answer {
     let id = known(&name)?;
+    // Without a body it is tested as it is.
+    let body = match request.headers().contains_key(header::CONTENT_TYPE) {
+        true => Some(Given::<FabricChange>::from_request(request, &()).await?),
+        false => None,
+    };
     let sight = fabrics.one(&caller, &id).await.map_err(refused)?;
     let (access, watch) = match body {
         Some(Given(FabricChange { access, watch, .. })) => {
@@ -184,7 +205,7 @@ pub async fn test(
         }
         None => (None, None),
     };
-    let trial = fabrics.trial(&sight, access, watch);
+    let trial = fabrics.trial(&sight, access, watch).await;
     begin(&fabrics, &caller, trial, &asked).await
 }
 
@@ -197,7 +218,7 @@ pub async fn try_out(
 ) -> Answer {
     let (access, watch) = connection(&fabrics, Some(new.access), Some(new.watch)).await?;
     let Some(access) = access else { return Err(form::invalid("access", "nothing was given")) };
-    let trial = Trial::of(access, watch.unwrap_or_default());
+    let trial = fabrics.trial_of(&access, watch.unwrap_or_default()).await;
     begin(&fabrics, &caller, trial, &asked).await
 }
 
