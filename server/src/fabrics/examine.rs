@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use super::{
     Fabrics, Origin, Sight,
     jobs::{Crowded, Progress},
+    register::{Entry, Register},
 };
 use crate::registrar::{notices::Word, secret};
 
@@ -114,11 +115,28 @@ impl Fabrics {
     }
 }
 
+/// Tests a registered fabric for somebody at the command line.
+pub async fn registered(register: &Register, entry: &Entry, who: Doer) -> Examination {
+    let mut watch = entry.settings.watch.clone();
+    watch.enabled = true;
+    let made = match register.access(&entry.fabric) {
+        Ok(access) => Made::Of(access::target(&access, register.permissions()).await),
+        Err(reason) => Made::Sealed(reason),
+    };
+    let found = match made {
+        Made::Of(made) => examine(&made, Asked { plan: &watch, canary: false }, None).await,
+        Made::Sealed(reason) => sealed(&reason),
+    };
+    let (_, words) = verdict(Some(&entry.fabric.id), &found);
+    register.examined(Some(&entry.fabric.id), who, &words).await;
+    found
+}
+
 /// Looks at the cluster, step by step.
 async fn look(made: Made, watch: &WatchPlan, progress: &Progress) -> Examination {
     let made = match made {
         Made::Of(made) => made,
-        Made::Sealed(reason) => return sealed(reason),
+        Made::Sealed(reason) => return sealed(&reason),
     };
     let (steps, mut taken) = mpsc::channel(PROGRESS);
     let asked = Asked { plan: watch, canary: false };
@@ -136,9 +154,9 @@ async fn look(made: Made, watch: &WatchPlan, progress: &Progress) -> Examination
 }
 
 /// What is found of a fabric whose credentials cannot be unsealed: nothing else can be asked.
-fn sealed(reason: String) -> Examination {
+fn sealed(reason: &str) -> Examination {
     let steps = Stage::ALL.iter().map(|stage| match stage {
-        Stage::Configuration => Step::new(*stage, Outcome::Failed, reason.clone())
+        Stage::Configuration => Step::new(*stage, Outcome::Failed, reason)
             .because(Cause::Config, "enter the connection again"),
         _ => Step::new(*stage, Outcome::Skipped, "not asked: an earlier step failed"),
     });
