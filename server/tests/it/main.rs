@@ -12,6 +12,7 @@ mod abuse;
 mod chaos;
 mod cli;
 mod fabrics;
+mod fifty;
 mod guard;
 mod hardening;
 mod house;
