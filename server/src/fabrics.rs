@@ -134,9 +134,8 @@ impl Fabrics {
     pub async fn appeared(&self, id: &FabricId) {
         let mut changes = self.hub.set_changes();
         let topic = Topic::State(id.clone());
-        let there = async {
-            while self.hub.keyed(&topic).is_none() && changes.changed().await.is_ok() {}
-        };
+        let there =
+            async { while self.hub.keyed(&topic).is_none() && changes.changed().await.is_ok() {} };
         if timeout(APPEARS, there).await.is_err() {
             tracing::warn!(fabric = %id, "it was registered but is not running yet");
         }
@@ -178,7 +177,8 @@ impl Fabrics {
         let (state, watches) = topic.read(|log| {
             let read = |key: &str| log.get(key).map(|entry| Arc::clone(&entry.value.row));
             let watches = Kind::ALL.iter().filter_map(|kind| {
-                let watch: KindWatch = serde_json::from_str(&read(&format!("watch/{kind}"))?).ok()?;
+                let watch: KindWatch =
+                    serde_json::from_str(&read(&format!("watch/{kind}"))?).ok()?;
                 Some((*kind, watch.state))
             });
             let state = read("connectivity")

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Failure,
     config::{self, Config},
-    registrar::Terms};
+    registrar::Terms,
+};
 
 /// How often checkpoints are made and what is too old or too much is let go.
 const UPKEEP: Duration = Duration::from_mins(1);

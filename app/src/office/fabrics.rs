@@ -9,12 +9,10 @@ use domain::{
 use leptos::prelude::*;
 
 use super::tabs;
-use crate::{
-    ui::{
-        moment::{day_and_clock, rfc3339},
-        status::Tone,
-        text::printable,
-    },
+use crate::ui::{
+    moment::{day_and_clock, rfc3339},
+    status::Tone,
+    text::printable,
 };
 
 pub mod form;
@@ -87,9 +85,7 @@ impl Done {
         match self {
             Self::Watch => "Saved. The fabric is watched anew with this configuration.",
             Self::Connection => "Saved. The fabric connects anew with it.",
-            Self::Disabled => {
-                "Switched off. Nothing of it is watched; what was recorded stays."
-            }
+            Self::Disabled => "Switched off. Nothing of it is watched; what was recorded stays.",
             Self::Enabled => "Switched on. It is being connected.",
             Self::Deleted => "Deleted, with all that was recorded of it.",
         }
@@ -258,7 +254,10 @@ pub(crate) fn facts(access: &AccessView) -> impl IntoView + use<> {
     if access.kind != AccessKind::CommandLine {
         rows.push(("Credential", credential(access.credential).to_owned()));
         if !access.verified {
-            rows.push(("Certificate", "NOT verified: anybody on the way can read and change everything".to_owned()));
+            rows.push((
+                "Certificate",
+                "NOT verified: anybody on the way can read and change everything".to_owned(),
+            ));
         } else if access.authorities.is_empty() {
             rows.push(("Trusted", "authorities of the system".to_owned()));
         }

@@ -4,9 +4,7 @@
 //! sent anywhere.
 
 use domain::{
-    connection::{
-        Access, AccessKind, Field, Mistake, PlanInput, Secret, ServerUrl, WatchPlan,
-    },
+    connection::{Access, AccessKind, Field, Mistake, PlanInput, Secret, ServerUrl, WatchPlan},
     topic::FabricId,
 };
 use engine::cluster::{
@@ -155,13 +153,10 @@ fn of_kubeconfig(error: &KubeconfigError) -> Complaint {
         KubeconfigError::Parse { .. } => {
             on("this is no kubeconfig: it does not read as YAML of its form".to_owned(), FLATTENED)
         }
-        KubeconfigError::TooLarge { .. } => {
-            on("it is larger than 1 MiB".to_owned(), FLATTENED)
+        KubeconfigError::TooLarge { .. } => on("it is larger than 1 MiB".to_owned(), FLATTENED),
+        KubeconfigError::NoContext { wanted, known, .. } if known.is_empty() => {
+            on(format!("it has no context {wanted}, and no other either"), FLATTENED)
         }
-        KubeconfigError::NoContext { wanted, known, .. } if known.is_empty() => on(
-            format!("it has no context {wanted}, and no other either"),
-            FLATTENED,
-        ),
         KubeconfigError::NoContext { wanted, known, .. } => Complaint::on(
             Field::Context,
             format!("the kubeconfig has no context {wanted}"),
@@ -183,7 +178,9 @@ fn of_kubeconfig(error: &KubeconfigError) -> Complaint {
         }
         KubeconfigError::Read { .. } => on("it cannot be read".to_owned(), FLATTENED),
         KubeconfigError::Client { context, .. } => on(
-            format!("context `{context}` of it cannot be used: a certificate, key or address in it is damaged"),
+            format!(
+                "context `{context}` of it cannot be used: a certificate, key or address in it is damaged"
+            ),
             FLATTENED,
         ),
     }
@@ -224,9 +221,7 @@ pub fn name(text: &str) -> Result<FabricId, Complaint> {
         Complaint::new(
             "name",
             format!("`{shown}` is no fabric name"),
-            format!(
-                "use 1 to 63 lower-case letters, digits, `-` or `.`, for example `{nearest}`"
-            ),
+            format!("use 1 to 63 lower-case letters, digits, `-` or `.`, for example `{nearest}`"),
         )
     })
 }

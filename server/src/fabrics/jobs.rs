@@ -238,7 +238,10 @@ mod tests {
         assert_eq!(jobs.of(&ann(), "1").unwrap().state, Standing::Running);
         progress.done(report());
         let job = jobs.wait(&ann(), "1", Duration::from_secs(30)).await.unwrap();
-        assert_eq!((job.state, job.outcome, job.steps.len()), (Standing::Done, Some(Outcome::Ok), 1));
+        assert_eq!(
+            (job.state, job.outcome, job.steps.len()),
+            (Standing::Done, Some(Outcome::Ok), 1)
+        );
     }
 
     #[test]
@@ -251,9 +254,8 @@ mod tests {
     #[test]
     fn there_are_never_more_than_there_may_be() {
         let jobs = Jobs::default();
-        let running: Vec<_> = (0..MOST_OF_ONE)
-            .map(|n| jobs.begin(format!("r{n}"), ann(), None).unwrap())
-            .collect();
+        let running: Vec<_> =
+            (0..MOST_OF_ONE).map(|n| jobs.begin(format!("r{n}"), ann(), None).unwrap()).collect();
         assert!(jobs.begin("x".to_owned(), ann(), None).is_err());
         drop(running);
         for n in 0..2 * MOST_KEPT {

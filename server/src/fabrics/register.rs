@@ -243,10 +243,9 @@ impl Register {
         }
         let sealed = change.access.as_ref().map(|access| self.seal(id, access)).transpose()?;
         let enabled = change.enabled.unwrap_or(fabric.enabled);
-        let mut deed = Deed::done(who, act, format!("fabric/{id}")).on_fabric(id).changing(
-            Some(told(&before, fabric.enabled)),
-            Some(told(&after, enabled)),
-        );
+        let mut deed = Deed::done(who, act, format!("fabric/{id}"))
+            .on_fabric(id)
+            .changing(Some(told(&before, fabric.enabled)), Some(told(&after, enabled)));
         if sealed.is_some() {
             deed = deed.because("its credentials were replaced");
         }

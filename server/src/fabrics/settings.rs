@@ -22,10 +22,8 @@ impl Settings {
     /// Reads what the directory keeps.
     pub fn of(fabric: &Fabric) -> Self {
         let read = serde_json::from_str::<Self>(&fabric.settings);
-        let mut settings = read.unwrap_or_else(|_| Self {
-            access: unreadable(),
-            watch: WatchPlan::default(),
-        });
+        let mut settings =
+            read.unwrap_or_else(|_| Self { access: unreadable(), watch: WatchPlan::default() });
         settings.watch.enabled = fabric.enabled;
         settings
     }

@@ -92,6 +92,7 @@ pub const ROWS: &[Row] = &[
         "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
         Needs::Fabric(Action::View),
     ),
+    row("GET", "/settings", Needs::Page),
     row("GET", "/settings/fabrics", Needs::Page),
     row("GET", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
     row("POST", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
@@ -176,11 +177,13 @@ fn verdict(needs: Needs, caller: &Caller, fabric: Option<&str>) -> Verdict {
         Needs::Open => Verdict::Allowed,
         Needs::Somebody | Needs::Page => caller.verdict(Action::ReadOwn, Subject::House),
         Needs::House(action) | Needs::HousePage(action) => caller.verdict(action, Subject::House),
-        Needs::Fabric(action) | Needs::FabricPage(action) => match fabric.and_then(|name| name.parse::<FabricId>().ok()) {
-            Some(fabric) => caller.verdict(action, Subject::Fabric(&fabric)),
-            None if caller.is_somebody() => Verdict::Hidden,
-            None => Verdict::Needs(Need::SignIn),
-        },
+        Needs::Fabric(action) | Needs::FabricPage(action) => {
+            match fabric.and_then(|name| name.parse::<FabricId>().ok()) {
+                Some(fabric) => caller.verdict(action, Subject::Fabric(&fabric)),
+                None if caller.is_somebody() => Verdict::Hidden,
+                None => Verdict::Needs(Need::SignIn),
+            }
+        }
     }
 }
 

@@ -152,7 +152,9 @@ async fn registering_never_needs_the_cluster_and_what_is_wrong_is_said() {
     let there = comes_to(&house, "away", "disconnected").await;
     assert_eq!(there["cause"], "tcp", "{there}");
     assert!(there["reason"].as_str().unwrap().len() > 20);
-    for path in ["/api/v1/fabrics", "/api/v1/fabrics/away", "/settings/fabrics", "/settings/fabrics/away"] {
+    for path in
+        ["/api/v1/fabrics", "/api/v1/fabrics/away", "/settings/fabrics", "/settings/fabrics/away"]
+    {
         let shown = ask(&house, Method::GET, path, None).await;
         assert_eq!(shown.status, 200, "{path}");
         assert!(!shown.text.contains(PLANTED), "{path}");
@@ -182,7 +184,8 @@ async fn every_mistake_names_its_field_and_repeats_no_secret() {
         assert!(errors[0]["remedy"].as_str().unwrap().len() > 10, "{body}");
         assert!(!answer.text.contains(PLANTED), "{}", answer.text);
     }
-    for body in [json!({"name": "a"}), json!({"name": "a", "access": direct("https://a"), "x": 1})] {
+    for body in [json!({"name": "a"}), json!({"name": "a", "access": direct("https://a"), "x": 1})]
+    {
         let answer = ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await;
         assert_eq!(answer.status, 422, "{}", answer.text);
         assert!(!answer.text.contains(PLANTED), "{}", answer.text);
@@ -193,8 +196,7 @@ async fn every_mistake_names_its_field_and_repeats_no_secret() {
 async fn a_test_reports_each_step_and_is_its_owners_job() {
     let house = house().await;
     let body = json!({"access": pasted(&house)});
-    let answer =
-        ask(&house, Method::POST, "/api/v1/connections/test?wait=25", Some(body)).await;
+    let answer = ask(&house, Method::POST, "/api/v1/connections/test?wait=25", Some(body)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let job = answer.json();
     assert_eq!(job["state"], "done", "{job}");
@@ -207,8 +209,7 @@ async fn a_test_reports_each_step_and_is_its_owners_job() {
     assert_eq!(foreign.status, 404, "{}", foreign.text);
 
     let body = json!({"access": direct("https://127.0.0.1:1")});
-    let answer =
-        ask(&house, Method::POST, "/api/v1/connections/test?wait=25", Some(body)).await;
+    let answer = ask(&house, Method::POST, "/api/v1/connections/test?wait=25", Some(body)).await;
     let job = answer.json();
     assert_eq!(job["outcome"], "failed", "{job}");
     let failed: Vec<&str> = job["steps"]

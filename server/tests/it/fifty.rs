@@ -111,7 +111,12 @@ async fn told(house: &TestHouse) -> BTreeMap<String, Value> {
 }
 
 /// Waits until what one request tells holds of every fabric that it should hold of.
-async fn come(house: &TestHouse, what: &str, members: &[Member], holds: fn(Trouble, &Value) -> bool) {
+async fn come(
+    house: &TestHouse,
+    what: &str,
+    members: &[Member],
+    holds: fn(Trouble, &Value) -> bool,
+) {
     let begun = tokio::time::Instant::now();
     loop {
         let told = told(house).await;

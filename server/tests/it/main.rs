@@ -25,6 +25,7 @@ mod real;
 mod records;
 mod resume;
 mod secrets;
+mod secrets2;
 mod slow;
 mod socket;
 mod sse;

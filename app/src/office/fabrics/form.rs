@@ -173,7 +173,18 @@ impl Form {
         let notice = self.notice.clone().map(|notice| {
             view! { <div class="callout" data-tone="info" role="status"><p>{notice}</p></div> }
         });
-        let fields = ["name", "kubeconfig", "context", "server", "authority", "token", "tls_server_name", "kinds", "namespaces", "labels"];
+        let fields = [
+            "name",
+            "kubeconfig",
+            "context",
+            "server",
+            "authority",
+            "token",
+            "tls_server_name",
+            "kinds",
+            "namespaces",
+            "labels",
+        ];
         let others: Vec<String> = self
             .mistakes
             .iter()
@@ -300,11 +311,16 @@ fn in_cluster() -> impl IntoView {
 }
 
 /// What is to be watched.
-pub(crate) fn watching(watch: &Watching, mistakes: &BTreeMap<String, String>) -> impl IntoView + use<> {
+pub(crate) fn watching(
+    watch: &Watching,
+    mistakes: &BTreeMap<String, String>,
+) -> impl IntoView + use<> {
     let wrong = |field: &str| mistakes.get(field).cloned();
     let only = watch.kinds.clone();
     let all = only.is_none();
-    let chosen = |kind: &Kind| only.as_ref().is_none_or(|only| only.iter().any(|name| *name == kind.to_string()));
+    let chosen = |kind: &Kind| {
+        only.as_ref().is_none_or(|only| only.iter().any(|name| *name == kind.to_string()))
+    };
     let boxes = Kind::ALL.iter().map(|kind| {
         let name = kind.to_string();
         view! { <label class="check"><input type="checkbox" name="kind" value=name.clone() checked=chosen(kind)/>" "{name}</label> }

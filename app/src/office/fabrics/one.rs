@@ -109,7 +109,8 @@ impl One {
     fn watch(&self, base: &str, kept: &Registered) -> impl IntoView + use<> {
         let fields = watching(&kept.watch, &self.mistakes);
         let save = match &self.fixed {
-            None => view! { <button name="do" value="watch" data-look="primary">"Save"</button> }.into_any(),
+            None => view! { <button name="do" value="watch" data-look="primary">"Save"</button> }
+                .into_any(),
             Some(reason) => unavailable("Save", "watch-why", reason.clone()).into_any(),
         };
         view! {
@@ -126,9 +127,17 @@ impl One {
 
     fn ends(&self, base: &str, kept: &Registered) -> impl IntoView + use<> {
         let (word, act, lead) = if kept.enabled {
-            ("Switch off", "disable", "Switched off, nothing of it is watched and its cluster is not asked; what was recorded stays, and it can be switched on again at any time.")
+            (
+                "Switch off",
+                "disable",
+                "Switched off, nothing of it is watched and its cluster is not asked; what was recorded stays, and it can be switched on again at any time.",
+            )
         } else {
-            ("Switch on", "enable", "It is switched off: nothing of it is watched. What was recorded is still there.")
+            (
+                "Switch on",
+                "enable",
+                "It is switched off: nothing of it is watched. What was recorded is still there.",
+            )
         };
         let switch = match &self.fixed {
             None => view! {
@@ -183,7 +192,9 @@ impl Farewell {
         let Self { name, revision, events, changes, bytes, since_ms, users, tokens, wrong } = self;
         let base = format!("/settings/fabrics/{name}");
         let since = since_ms.map(|at| view! { <dt>"Since"</dt><dd>{moment(at)}</dd> });
-        let listed = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let listed = |names: Vec<String>| {
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
         let size = format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
         view! {
             <div class="office-page">

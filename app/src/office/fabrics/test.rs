@@ -3,7 +3,9 @@
 //! Invariant: what was not asked is never shown as well; a step that waits is said to wait.
 
 use domain::connection::{
-    Examination, Fact, Outcome, Stage, Step, report::{KindFinding, Served}, rights::words,
+    Examination, Fact, Outcome, Stage, Step,
+    report::{KindFinding, Served},
+    rights::words,
 };
 use leptos::prelude::*;
 
@@ -36,7 +38,8 @@ impl Test {
             }
             .into_any(),
         };
-        let next = Stage::ALL.into_iter().filter(|stage| !steps.iter().any(|step| step.stage == *stage));
+        let next =
+            Stage::ALL.into_iter().filter(|stage| !steps.iter().any(|step| step.stage == *stage));
         let waiting: Vec<(Stage, &str)> = next
             .enumerate()
             .map(|(n, stage)| (stage, if n == 0 && !over { "running" } else { "waiting" }))
@@ -64,7 +67,11 @@ impl Test {
 
 fn verdict(report: &Examination) -> impl IntoView + use<> {
     let (tone, role, words) = match report.outcome() {
-        Outcome::Failed => ("error", "alert", "It does not work yet. The first step that failed says why and what to do. You can save it anyway: HNP goes on trying."),
+        Outcome::Failed => (
+            "error",
+            "alert",
+            "It does not work yet. The first step that failed says why and what to do. You can save it anyway: HNP goes on trying.",
+        ),
         Outcome::Warning => ("warning", "status", "It works, but something should be looked at."),
         Outcome::Ok => ("ok", "status", "It works."),
         Outcome::Skipped => ("info", "status", "Nothing could be asked."),

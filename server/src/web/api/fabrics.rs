@@ -250,12 +250,7 @@ fn sees(caller: &Caller, job: &Job) -> bool {
     job.fabric.as_ref().is_none_or(|fabric| caller.who.sees(fabric))
 }
 
-async fn begin(
-    fabrics: &Fabrics,
-    caller: &Caller,
-    trial: Trial,
-    asked: &Parameters,
-) -> Answer {
+async fn begin(fabrics: &Fabrics, caller: &Caller, trial: Trial, asked: &Parameters) -> Answer {
     form::only(asked, &["wait"])?;
     let wait = wait(asked)?;
     let owner = owner(caller)?;
@@ -278,7 +273,8 @@ async fn begin(
 fn wait(asked: &Parameters) -> Result<Duration, Refusal> {
     let Some(wait) = asked.get("wait") else { return Ok(Duration::ZERO) };
     let seconds = wait.parse().ok().filter(|seconds| *seconds <= LONGEST_WAIT);
-    let problem = || form::bad_query(&format!("`wait` is a number of seconds up to {LONGEST_WAIT}"));
+    let problem =
+        || form::bad_query(&format!("`wait` is a number of seconds up to {LONGEST_WAIT}"));
     Ok(Duration::from_secs(seconds.ok_or_else(problem)?))
 }
 
@@ -353,11 +349,8 @@ fn shown(caller: &Caller, sight: &Sight) -> Value {
 }
 
 fn told(lost: &Lost) -> Value {
-    let tokens: Vec<Value> = lost
-        .tokens
-        .iter()
-        .map(|(user, label)| json!({"user": user, "label": label}))
-        .collect();
+    let tokens: Vec<Value> =
+        lost.tokens.iter().map(|(user, label)| json!({"user": user, "label": label})).collect();
     json!({
         "events": lost.events, "changes": lost.changes, "bytes": lost.bytes,
         "since": lost.since_ms.and_then(form::time), "roles": lost.users, "tokens": tokens,

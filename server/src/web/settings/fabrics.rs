@@ -45,6 +45,7 @@ const WAIT: Duration = Duration::from_secs(3);
 /// Their routes.
 pub fn routes() -> Router<Front> {
     Router::new()
+        .route("/settings", get(|| async { Redirect::to("/settings/fabrics") }))
         .route("/settings/fabrics", get(list))
         .route("/settings/fabrics/new", get(form::new).post(form::create))
         .route("/settings/fabrics/{fabric}", get(one).post(change))
@@ -308,11 +309,7 @@ pub async fn farewell(
     Ok(office::framed(StatusCode::OK, &title, page.view()))
 }
 
-async fn losing(
-    fabrics: &Fabrics,
-    caller: &Caller,
-    id: &FabricId,
-) -> Result<Farewell, Otherwise> {
+async fn losing(fabrics: &Fabrics, caller: &Caller, id: &FabricId) -> Result<Farewell, Otherwise> {
     let sight = fabrics.one(caller, id).await?;
     let Origin::Registered(entry) = &sight.origin else {
         let error = RegisterError::Given(id.clone());

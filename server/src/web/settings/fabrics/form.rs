@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::office::fabrics::form::{Form, Way, Watching};
+use app::office::fabrics::form::{Form, Watching, Way};
 use axum::{
     Extension,
     extract::{Path, Query, State},
@@ -406,4 +406,3 @@ fn unsaved(error: RegisterError) -> Result<Complaint, Otherwise> {
         }
     }
 }
-
