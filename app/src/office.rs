@@ -9,6 +9,10 @@
 
 #[cfg(feature = "ssr")]
 pub mod door;
+#[cfg(feature = "ssr")]
+pub mod fabrics;
+#[cfg(feature = "ssr")]
+pub mod tabs;
 
 use std::sync::Arc;
 

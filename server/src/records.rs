@@ -11,6 +11,7 @@ use engine::{
         EventQuery, Retention, Store, StoreError, StoredEvent, directory::Directory,
         sqlite::SqliteStore,
     },
+    vault::{KeySource, Vault, VaultError},
 };
 use tokio::{
     runtime::Handle,
@@ -18,7 +19,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{cli::Failure, config::Config, registrar::Terms};
+use crate::{
+    cli::Failure,
+    config::{self, Config},
+    registrar::Terms,
+};
 
 /// How often checkpoints are made and what is too old or too much is let go.
 const UPKEEP: Duration = Duration::from_mins(1);
@@ -30,11 +35,16 @@ pub struct Kept {
     pub store: Arc<dyn Store>,
     /// Users, fabrics, audit.
     pub directory: Arc<dyn Directory>,
+    /// Seals what is secret in it.
+    pub vault: Arc<Vault>,
 }
 
-impl From<SqliteStore> for Kept {
-    fn from(database: SqliteStore) -> Self {
-        Self { store: Arc::new(database.clone()), directory: Arc::new(database) }
+impl Kept {
+    /// What is kept in a database, with its keys.
+    pub async fn unlock(database: SqliteStore, keys: KeySource) -> Result<Self, VaultError> {
+        let vault = Vault::unlock(&database, keys).await?;
+        let database = database.sealing(vault.sealer());
+        Ok(Self { store: Arc::new(database.clone()), directory: Arc::new(database), vault })
     }
 }
 
@@ -68,8 +78,23 @@ impl Archive {
 }
 
 /// Opens the database that the configuration names.
-pub async fn open(config: &Config) -> Result<Kept, StoreError> {
-    Ok(SqliteStore::open(&place(config)).await?.into())
+pub async fn open(config: &Config) -> Result<Kept, Failure> {
+    let database = SqliteStore::open(&place(config)).await.map_err(failure)?;
+    Kept::unlock(database, keys(config)).await.map_err(locked)
+}
+
+/// Where keys come from.
+fn keys(config: &Config) -> KeySource {
+    match &config.key {
+        config::KeySource::File(path) => KeySource::File(path.clone()),
+        config::KeySource::Value(value) => KeySource::Value(value.reveal().to_owned().into()),
+    }
+}
+
+/// Why the vault could not be opened, as the command line says it.
+fn locked(error: VaultError) -> Failure {
+    let error = anyhow::Error::new(error).context("the house's keys cannot be used");
+    Failure::new(error, "mend what the cause names")
 }
 
 /// Why records could not be opened, as the command line says it.
@@ -134,7 +159,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_cannot_be_opened_is_refused_without_its_password() {
-        let error = open(&with("postgres://hnp:secret@db/hnp")).await.unwrap_err().to_string();
+        let failure = open(&with("postgres://hnp:secret@db/hnp")).await.unwrap_err();
+        let error = format!("{:#}", failure.error);
         assert!(error.contains("sqlite") && !error.contains("secret"), "{error}");
     }
 }

@@ -21,10 +21,12 @@ use tower_http::compression::CompressionLayer;
 use crate::{
     backend::Desk,
     config::{Limits, Proxies},
+    fabrics::Fabrics,
     records::Archive,
     registrar::{Registrar, caller::Caller, sessions},
 };
 
+pub mod api;
 mod asked;
 pub mod assets;
 mod attended;
@@ -45,6 +47,7 @@ pub mod poll;
 pub mod probes;
 pub mod proxy;
 pub mod records;
+pub mod settings;
 pub mod snapshot;
 pub mod sse;
 pub mod tls;
@@ -64,6 +67,8 @@ pub struct Front {
     pub doorman: Arc<Doorman>,
     /// Who is who.
     pub registrar: Registrar,
+    /// Fabrics as people manage them.
+    pub fabrics: Fabrics,
     /// Limits of the live link.
     pub limits: Limits,
     /// Whether cookies are for encrypted connections only.
@@ -162,6 +167,8 @@ pub fn router(front: Front) -> Router {
         .merge(live)
         .merge(records)
         .merge(doors)
+        .merge(api::fabrics::routes())
+        .merge(settings::fabrics::routes())
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)

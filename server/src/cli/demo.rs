@@ -24,7 +24,7 @@ use super::{
     sim::{Liveliness, start, write_kubeconfig},
 };
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, KeySource},
     records::{self, Kept},
     registrar::password::Passwords,
     run::House,
@@ -71,7 +71,9 @@ pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
         fresh_folder(&folder).map_err(unwritable)?;
         config.open_metrics = true;
         config.database_url = Some(format!("sqlite://{}", folder.join("hnp.db").display()));
-        let records = records::open(&config).await.map_err(records::failure)?;
+        // Its key lies beside its database.
+        let own = Config { key: KeySource::File(folder.join("secret.key")), ..config.clone() };
+        let records = records::open(&own).await?;
         run_on(listener, config, records, args).await.map_err(unwritable)
     })?;
     Ok(0)

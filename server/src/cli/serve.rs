@@ -1,17 +1,23 @@
 //! `hnp serve`, and how any command serves the console.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use domain::topic::FabricId;
-use engine::{cluster::kubeconfig, fabric, hub::Hub, recorder};
+use engine::{
+    cluster::kubeconfig,
+    fabric::{self, Reach},
+    hub::Hub,
+    recorder,
+};
 use leptos::config::LeptosOptions;
 use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
-    config::{Canary, Config, Flags, Sessions, Sources},
+    config::{Canary, Config, Flags, KubeconfigRules, Sessions, Sources},
+    fabrics::{Fabrics, Given, register::Register, running},
     records::{self, Kept},
     registrar::{Registrar, Terms, secret},
     run::{House, asked_to_stop},
@@ -81,7 +87,7 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
             None => Vec::new(),
         };
         let listener = listen(&config).await?;
-        let records = records::open(&config).await.map_err(records::failure)?;
+        let records = records::open(&config).await?;
         let served = Served { config, records, fabrics, greeting: String::new() };
         serve(listener, served, House::default())
             .await
@@ -114,8 +120,10 @@ pub(super) async fn serve(
 ) -> anyhow::Result<()> {
     let Served { config, records, fabrics, greeting } = served;
     let metrics = listen_for_metrics(&config).await?;
-    let (address, front) = open(&config, &listener, &house, records.clone())?;
+    let (address, mut front) = open(&config, &listener, &house, records.clone())?;
+    front.fabrics = front.fabrics.giving(given(&fabrics));
     let holder = format!("{}:{}", holder_name(), address.port());
+    keep_registered(&front, &mut house, holder.clone(), config.canary == Canary::Lease);
     for mut plan in fabrics {
         let opened = recorder::open(
             Arc::clone(&records.store),
@@ -140,6 +148,28 @@ pub(super) async fn serve(
     let ended = house.run().await;
     records.store.close().await;
     ended
+}
+
+/// The fabrics of the command line.
+fn given(plans: &[fabric::Plan]) -> BTreeMap<FabricId, Given> {
+    let targets = plans.iter().filter_map(|plan| match &plan.reach {
+        Reach::Ready(target) => Some((plan.id.clone(), Given { target: (**target).clone() })),
+        Reach::Unusable(_) => None,
+    });
+    targets.collect()
+}
+
+/// Runs the registered fabrics, from now on.
+pub fn keep_registered(front: &Front, house: &mut House, holder: String, canary: bool) {
+    let means = running::Means {
+        register: front.fabrics.register.clone(),
+        hub: Arc::clone(&front.hub),
+        holder,
+        process: process_epoch(),
+        canary,
+        tracker: house.tracker(),
+    };
+    house.add("fabrics", move |cancel| running::keep(means, cancel));
 }
 
 /// Names this process in leases: its host, so that people know where to look, and something of its own.
@@ -245,8 +275,16 @@ pub fn open(
     let hub = Arc::new(Hub::new());
     let tls = config.tls.as_ref().map(Certificate::open).transpose()?;
     let Sessions { ttl_ms, idle_ms } = config.sessions;
+    let terms = Terms { ttl_ms, idle_ms };
+    let registrar = Registrar::new(kept.directory, Arc::clone(&hub), terms);
+    let KubeconfigRules { exec, files } = config.kubeconfig;
+    let permissions = kubeconfig::Permissions { exec, files };
+    let records = Arc::clone(&kept.store);
+    let register = Register::new(registrar.clone(), records, kept.vault, permissions);
+    let fabrics = Fabrics::new(register, Arc::clone(&hub), house.tracker(), house.cancel());
     let front = Front {
-        registrar: Registrar::new(kept.directory, Arc::clone(&hub), Terms { ttl_ms, idle_ms }),
+        registrar,
+        fabrics,
         hub,
         records: Some(kept.store),
         secure_cookies: config.is_https(),

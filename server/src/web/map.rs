@@ -37,6 +37,8 @@ pub enum Needs {
     Page,
     /// A page, and a right in the house.
     HousePage(Action),
+    /// A page, and a right on the fabric that the path names as `{fabric}`.
+    FabricPage(Action),
 }
 
 /// A route.
@@ -74,6 +76,15 @@ pub const ROWS: &[Row] = &[
     row("POST", "/api/v1/live/poll", Needs::Somebody),
     row("GET", "/api/v1/live/snapshot", Needs::Somebody),
     row("POST", "/api/v1/live/snapshot", Needs::Somebody),
+    row("GET", "/api/v1/fabrics", Needs::Somebody),
+    row("POST", "/api/v1/fabrics", Needs::House(Action::CreateFabric)),
+    row("GET", "/api/v1/fabrics/{fabric}", Needs::Fabric(Action::View)),
+    row("PATCH", "/api/v1/fabrics/{fabric}", Needs::Fabric(Action::EditFabric)),
+    row("DELETE", "/api/v1/fabrics/{fabric}", Needs::House(Action::DeleteFabric)),
+    row("POST", "/api/v1/fabrics/{fabric}/test", Needs::Fabric(Action::TestFabric)),
+    row("POST", "/api/v1/connections/test", Needs::House(Action::CreateFabric)),
+    row("GET", "/api/v1/jobs", Needs::Somebody),
+    row("GET", "/api/v1/jobs/{job}", Needs::Somebody),
     row("GET", "/api/v1/fabrics/{fabric}/events", Needs::Fabric(Action::View)),
     row("GET", "/api/v1/fabrics/{fabric}/objects", Needs::Fabric(Action::View)),
     row(
@@ -81,6 +92,17 @@ pub const ROWS: &[Row] = &[
         "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
         Needs::Fabric(Action::View),
     ),
+    row("GET", "/settings", Needs::Page),
+    row("GET", "/settings/fabrics", Needs::Page),
+    row("GET", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
+    row("POST", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
+    row("GET", "/settings/fabrics/{fabric}", Needs::FabricPage(Action::ReadConnection)),
+    row("POST", "/settings/fabrics/{fabric}", Needs::FabricPage(Action::EditFabric)),
+    row("GET", "/settings/fabrics/{fabric}/connection", Needs::FabricPage(Action::EditFabric)),
+    row("POST", "/settings/fabrics/{fabric}/connection", Needs::FabricPage(Action::EditFabric)),
+    row("POST", "/settings/fabrics/{fabric}/test", Needs::FabricPage(Action::TestFabric)),
+    row("GET", "/settings/fabrics/{fabric}/delete", Needs::HousePage(Action::DeleteFabric)),
+    row("POST", "/settings/fabrics/{fabric}/delete", Needs::HousePage(Action::DeleteFabric)),
     row("GET", "/", Needs::Page),
     row("GET", "/f/{fabric}", Needs::Page),
     row("GET", "/f/{fabric}/{plural}", Needs::Page),
@@ -151,11 +173,13 @@ fn verdict(needs: Needs, caller: &Caller, fabric: Option<&str>) -> Verdict {
         Needs::Open => Verdict::Allowed,
         Needs::Somebody | Needs::Page => caller.verdict(Action::ReadOwn, Subject::House),
         Needs::House(action) | Needs::HousePage(action) => caller.verdict(action, Subject::House),
-        Needs::Fabric(action) => match fabric.and_then(|name| name.parse::<FabricId>().ok()) {
-            Some(fabric) => caller.verdict(action, Subject::Fabric(&fabric)),
-            None if caller.is_somebody() => Verdict::Hidden,
-            None => Verdict::Needs(Need::SignIn),
-        },
+        Needs::Fabric(action) | Needs::FabricPage(action) => {
+            match fabric.and_then(|name| name.parse::<FabricId>().ok()) {
+                Some(fabric) => caller.verdict(action, Subject::Fabric(&fabric)),
+                None if caller.is_somebody() => Verdict::Hidden,
+                None => Verdict::Needs(Need::SignIn),
+            }
+        }
     }
 }
 
@@ -175,7 +199,7 @@ async fn refuse(
     method: &Method,
     uri: &Uri,
 ) -> Response {
-    let page = matches!(needs, Needs::Page | Needs::HousePage(_));
+    let page = matches!(needs, Needs::Page | Needs::HousePage(_) | Needs::FabricPage(_));
     if need == Need::SignIn {
         return if page { to_login(uri) } else { unauthorized(&need.to_string()) };
     }

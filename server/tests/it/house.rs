@@ -20,12 +20,14 @@ use engine::{
     hub::{Hub, keyed::KeyedTopic},
     recorder::{self, clerk::Pace},
     store::{Store, sqlite::SqliteStore},
+    vault::KeySource,
 };
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Config, Flags},
+    fabrics::Fabrics,
     records::{self, Kept},
     registrar::Registrar,
     run::House,
@@ -148,6 +150,7 @@ impl Drop for Yard {
 pub(crate) struct TestHouse {
     pub(crate) yard: Arc<Yard>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) fabrics: Fabrics,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) records: Arc<dyn Store>,
@@ -187,21 +190,25 @@ impl TestHouse {
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
-        let kept = match &config.database_url {
-            Some(_) => records::open(&config).await.unwrap(),
-            None => Kept::from(SqliteStore::in_memory().await.unwrap()),
+        let kept = if config.database_url.is_some() {
+            records::open(&config).await.unwrap()
+        } else {
+            let database = SqliteStore::in_memory().await.unwrap();
+            let key = KeySource::Value("ab".repeat(32).into());
+            Kept::unlock(database, key).await.unwrap()
         };
         let records = Arc::clone(&kept.store);
         account::admin(&*kept.directory).await.unwrap();
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
-        let registrar = front.registrar.clone();
+        let (registrar, fabrics) = (front.registrar.clone(), front.fabrics.clone());
+        serve::keep_registered(&front, &mut house, "test".into(), false);
         serve::answer(listener, front, &mut house);
         spawn(async move {
             let _ = house.run().await;
         });
         let http = account::http();
-        Self { yard, hub, address, http, records, tls, registrar, cancel, tracker }
+        Self { yard, hub, fabrics, address, http, records, tls, registrar, cancel, tracker }
     }
 
     /// Another process on the same cluster.

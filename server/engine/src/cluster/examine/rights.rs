@@ -170,7 +170,9 @@ async fn try_lists(
     let scopes: Vec<Option<String>> =
         if places.is_empty() { vec![None] } else { places.iter().cloned().map(Some).collect() };
     let tries = kinds.iter().flat_map(|kind| scopes.iter().map(|scope| (*kind, scope.clone())));
-    let tries = tries.map(|(kind, place)| async move {
+    // Owned: borrowed, they would keep the future from being spawned.
+    let tries: Vec<(Kind, Option<String>)> = tries.collect();
+    let tries = tries.into_iter().map(|(kind, place)| async move {
         let scope = place.clone().map_or(Scope::Cluster, Scope::Namespace);
         ((kind, Verb::List, place), request::current_version(target, kind, &scope).await)
     });

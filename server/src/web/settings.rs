@@ -1,0 +1,6 @@
+//! The pages of the settings.
+//!
+//! Invariant: each works without script: forms are posted, and what was done is seen after a redirect.
+
+pub mod fabrics;
+pub mod fields;
