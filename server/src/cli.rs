@@ -9,9 +9,12 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::{Config, ConfigError, Flags, Sources};
 
 pub mod demo;
+mod offline;
 pub mod print;
 pub mod serve;
 pub mod sim;
+pub mod token;
+pub mod user;
 pub mod watch;
 
 /// The live command centre for Hedgehog fabrics.
@@ -41,6 +44,10 @@ enum Command {
     Watch(watch::Args),
     /// Run the embedded API server alone
     Sim(sim::Args),
+    /// Make, list, change and remove users, also while nobody can sign in
+    User(user::Args),
+    /// Make, list and revoke API tokens
+    Token(token::Args),
     /// Print the CRDs of all kinds as YAML, made from the Rust types
     #[command(after_help = "Example:\n  hnp crds | kubectl apply --server-side -f -")]
     Crds,
@@ -110,6 +117,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Demo(args) => demo::run(&args, cli.config),
         Command::Watch(args) => watch::run(&args, cli.config),
         Command::Sim(args) => sim::run(&args, cli.config),
+        Command::User(args) => user::run(args, cli.config),
+        Command::Token(args) => token::run(args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hnp", &mut std::io::stdout());

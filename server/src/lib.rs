@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod people;
 pub mod records;
 pub mod registrar;
 pub mod run;

@@ -10,7 +10,7 @@ use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, FromRef},
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
 use engine::{hub::Hub, store::Store};
 use leptos::config::LeptosOptions;
@@ -23,6 +23,7 @@ use crate::{
     registrar::{Registrar, caller::Caller, sessions},
 };
 
+pub mod api;
 mod asked;
 pub mod assets;
 mod attended;
@@ -144,12 +145,29 @@ pub fn router(front: Front) -> Router {
         )
         .layer(CompressionLayer::new());
     let limited = middleware::from_fn_with_state(front.limits, limits::keep);
+    let accounts = Router::new()
+        .route("/api/v1/users", get(api::users::list).post(api::users::create))
+        .route(
+            "/api/v1/users/{user}",
+            get(api::users::one).patch(api::users::change).delete(api::users::remove),
+        )
+        .route(
+            "/api/v1/users/{user}/sessions",
+            get(api::users::sessions).delete(api::users::end_sessions),
+        )
+        .route("/api/v1/users/{user}/sessions/{id}", delete(api::users::end_session))
+        .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
+        .route("/api/v1/tokens/{id}", get(api::tokens::one).delete(api::tokens::revoke))
+        .route("/api/v1/sessions", get(api::sessions::list).delete(api::sessions::end_others))
+        .route("/api/v1/sessions/{id}", delete(api::sessions::end))
+        .route("/api/v1/password", put(api::sessions::change_password));
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
     Router::new()
         .merge(probes)
         .merge(live)
         .merge(records)
+        .merge(accounts)
         .merge(doors)
         .merge(pages::router(&front))
         .fallback(assets::serve)

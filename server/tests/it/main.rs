@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod accounts;
 mod chaos;
 mod cli;
 mod guard;
@@ -17,6 +18,7 @@ mod house;
 mod http;
 mod live;
 mod pages;
+mod people;
 mod poll;
 mod process;
 mod real;
