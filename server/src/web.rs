@@ -44,6 +44,7 @@ pub mod poll;
 pub mod probes;
 pub mod proxy;
 pub mod records;
+pub mod settings;
 pub mod snapshot;
 pub mod sse;
 pub mod tls;
@@ -161,6 +162,25 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/sessions", get(api::sessions::list).delete(api::sessions::end_others))
         .route("/api/v1/sessions/{id}", delete(api::sessions::end))
         .route("/api/v1/password", put(api::sessions::change_password));
+    let persons = Router::new()
+        .route("/settings", get(settings::users::settings))
+        .route("/settings/users", get(settings::users::list).post(settings::users::create))
+        .route("/settings/users/{user}", get(settings::users::one))
+        .route("/settings/users/{user}/roles", post(settings::users::roles))
+        .route("/settings/users/{user}/password", post(settings::users::password))
+        .route("/settings/users/{user}/enabled", post(settings::users::enable))
+        .route("/settings/users/{user}/sessions", post(settings::users::end))
+        .route("/settings/users/{user}/tokens", post(settings::users::revoke))
+        .route("/settings/users/{user}/remove", post(settings::users::remove))
+        .route("/settings/tokens", get(settings::tokens::page))
+        .route("/settings/tokens/tokens", post(settings::tokens::create))
+        .route("/settings/tokens/tokens/revoke", post(settings::tokens::revoke))
+        .route("/account", get(settings::account::page))
+        .route("/account/password", post(settings::account::password))
+        .route("/account/sessions", post(settings::account::end))
+        .route("/account/tokens", post(settings::account::create))
+        .route("/account/tokens/revoke", post(settings::account::revoke))
+        .layer(CompressionLayer::new());
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
     Router::new()
@@ -168,6 +188,7 @@ pub fn router(front: Front) -> Router {
         .merge(live)
         .merge(records)
         .merge(accounts)
+        .merge(persons)
         .merge(doors)
         .merge(pages::router(&front))
         .fallback(assets::serve)

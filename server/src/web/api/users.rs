@@ -222,7 +222,7 @@ async fn on_revision(
 }
 
 /// A name in an address; one that cannot be is one that is not there.
-pub(super) fn known(name: &str) -> Result<UserName, Refusal> {
+pub fn known(name: &str) -> Result<UserName, Refusal> {
     name.parse().map_err(|_| missing("there is no such user; `/api/v1/users` lists them"))
 }
 
