@@ -243,7 +243,7 @@ pub fn tokens(lines: Vec<TokenLine>, action: &str, owners: bool, label: &'static
 
 fn token(line: TokenLine, action: &str, owners: bool) -> impl IntoView + use<> {
     let TokenLine { id, user, label, scope, state, created_ms: _, expires_ms, used_ms } = line;
-    let active = state == "active";
+    let (active, row) = (state == "active", id.clone());
     let tone = if active { "ok" } else { "warning" };
     let owner = owners.then(|| view! { <td data-label="Owner" data-form="mono">{user}</td> });
     let revoke = active.then(|| {
@@ -256,7 +256,7 @@ fn token(line: TokenLine, action: &str, owners: bool) -> impl IntoView + use<> {
         }
     });
     view! {
-        <tr data-token=id.clone() data-off=(!active).then_some("")>
+        <tr data-token=row data-off=(!active).then_some("")>
             <th scope="row"><span>{label}" "<span class="mono muted small">{id}</span></span></th>
             {owner}
             <td data-label="May">{scope.to_string()}</td>

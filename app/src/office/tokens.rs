@@ -98,9 +98,10 @@ fn form(
     let lives = LIVES.map(|(value, word)| {
         view! { <option value=value selected=value == life>{word}</option> }
     });
+    let open = wrong.is_some() || life_error.is_some() || rights.error.is_some();
     let life_error = life_error.map(|error| view! { <span class="error">{error}</span> });
     view! {
-        <details class="more" open=wrong.is_some() || life_error.is_some() || rights.error.is_some()>
+        <details class="more" open=open>
             <summary>"Make a token"</summary>
             <form class="form" method="post" action=format!("{base}/tokens")>
                 <div class="field-row">

@@ -105,9 +105,9 @@ impl Users {
 
 fn line(line: UserLine) -> impl IntoView {
     let UserLine { name, enabled, rights, source, created_ms: _, seen_ms } = line;
-    let href = format!("/settings/users/{name}");
+    let (href, row) = (format!("/settings/users/{name}"), name.clone());
     view! {
-        <tr data-user=name.clone() data-off=(!enabled).then_some("")>
+        <tr data-user=row data-off=(!enabled).then_some("")>
             <th scope="row"><a class="mono" href=href>{name}</a></th>
             <td data-label="Roles">{rights.to_string()}</td>
             <td data-label="State">{state(enabled)}</td>
@@ -297,6 +297,17 @@ fn way_out(
                 <button data-look="danger">"Remove"</button>
                 <button type="button" popovertarget="remove" popovertargetaction="hide">"Cancel"</button>
             </form>
+        </div>
+    }
+}
+
+/// The page for a name that nobody has.
+pub fn nobody(name: &str) -> impl IntoView + use<> {
+    let said = format!("There is no user {name}; they may have been removed.");
+    view! {
+        <div class="office-page">
+            <header class="office-head"><h1>"No such user"</h1><a class="button" href="/settings/users">"All users"</a></header>
+            <p class="lead">{said}</p>
         </div>
     }
 }

@@ -91,6 +91,6 @@ fn described(people: &People, session: &Session) -> Value {
 }
 
 /// Who asks, by name.
-pub(super) fn myself(caller: &Caller) -> Result<UserName, Refusal> {
+pub fn myself(caller: &Caller) -> Result<UserName, Refusal> {
     caller.user.clone().ok_or_else(|| map::forbidden(Need::SignIn).into())
 }

@@ -190,13 +190,7 @@ async fn shown(
 
 /// A page for a name that nobody has.
 fn nobody(name: &UserName) -> Response {
-    let said = format!("There is no user {name}; they may have been removed.");
-    let page = leptos::prelude::view! {
-        <div class="office-page">
-            <header class="office-head"><h1>"No such user"</h1><a class="button" href="/settings/users">"All users"</a></header>
-            <p class="lead">{said}</p>
-        </div>
-    };
+    let page = app::office::users::nobody(name.as_str());
     office::framed(StatusCode::NOT_FOUND, "No such user", page)
 }
 
