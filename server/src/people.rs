@@ -9,6 +9,7 @@ use domain::{
     access::{Action, Need, Rights, Subject, Verdict, Who},
     account::{Label, UserName, judge},
     audit::{Act, Deed},
+    state::Severity,
 };
 use engine::{
     clock::now_ms,
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use crate::registrar::{
     Registrar, SignInError,
     caller::{Caller, Credential},
+    notices::Word,
     password::PasswordError,
     secret,
 };
@@ -377,7 +379,9 @@ impl People {
             Some(by) => format!("{what} (by {by})"),
             None => format!("{what} (on the server's command line)"),
         };
-        let _ = by; // STUB until notices land
+        let link = Some("/account".to_owned());
+        let word = Word { severity: Severity::Info, message: by, link };
+        self.registrar.tell_person(user, word).await;
     }
 
     /// Whether a session is the one that asks.

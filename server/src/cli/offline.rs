@@ -6,6 +6,7 @@
 use std::{
     io::{BufRead as _, IsTerminal as _, Read as _, Write as _},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::Args as ClapArgs;
@@ -14,7 +15,7 @@ use domain::{
     account::UserName,
     topic::FabricId,
 };
-use engine::store::directory::OrderError;
+use engine::{hub::Hub, store::directory::OrderError};
 
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
@@ -48,7 +49,7 @@ where
     let (config, _) = configure(&flags)?;
     runtime()?.block_on(async {
         let kept = records::open(&config).await.map_err(records::failure)?;
-        let registrar = Registrar::new(kept.directory, Terms::default());
+        let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), Terms::default());
         let done = work(People::console(&registrar), registrar).await;
         kept.store.close().await;
         done
