@@ -8,11 +8,20 @@
 //! link within them leaves the page, as one without script would.
 
 #[cfg(feature = "ssr")]
+pub mod account;
+#[cfg(feature = "ssr")]
 pub mod door;
 #[cfg(feature = "ssr")]
 pub mod fabrics;
 #[cfg(feature = "ssr")]
 pub mod tabs;
+pub mod people;
+#[cfg(feature = "ssr")]
+pub mod rights;
+#[cfg(feature = "ssr")]
+pub mod tokens;
+#[cfg(feature = "ssr")]
+pub mod users;
 
 use std::sync::Arc;
 

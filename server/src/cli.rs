@@ -13,10 +13,13 @@ mod backup;
 pub mod demo;
 mod key;
 mod opened;
+mod offline;
 pub mod print;
 mod restore;
 pub mod serve;
 pub mod sim;
+pub mod token;
+pub mod user;
 pub mod watch;
 
 /// The live command centre for Hedgehog fabrics.
@@ -54,6 +57,10 @@ enum Command {
     Restore(restore::Args),
     /// Change the key that seals secrets
     Key(key::Args),
+    /// Make, list, change and remove users, also while nobody can sign in
+    User(user::Args),
+    /// Make, list and revoke API tokens
+    Token(token::Args),
     /// Print the CRDs of all kinds as YAML, made from the Rust types
     #[command(after_help = "Example:\n  hnp crds | kubectl apply --server-side -f -")]
     Crds,
@@ -127,6 +134,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Backup(args) => backup::run(&args, cli.config),
         Command::Restore(args) => restore::run(&args, cli.config),
         Command::Key(args) => key::run(args, cli.config),
+        Command::User(args) => user::run(args, cli.config),
+        Command::Token(args) => token::run(args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hnp", &mut std::io::stdout());

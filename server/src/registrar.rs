@@ -157,6 +157,17 @@ impl Registrar {
         password: &str,
         from: Option<IpAddr>,
     ) -> Result<User, SignInError> {
+        self.prove(Act::SignIn, name, password, from).await
+    }
+
+    /// Has somebody prove who they are, for an act; guesses are slowed down alike whatever it is for.
+    pub async fn prove(
+        &self,
+        act: Act,
+        name: &str,
+        password: &str,
+        from: Option<IpAddr>,
+    ) -> Result<User, SignInError> {
         let user = name.parse::<UserName>().ok();
         let keys = throttle_keys(user.as_ref(), from);
         let now = now_ms();
@@ -194,7 +205,7 @@ impl Registrar {
                     Some(_) => "wrong password",
                 };
                 let on = user.map_or_else(|| "user/?".to_owned(), |user| format!("user/{user}"));
-                self.tell(&Deed::refused(doer, Act::SignIn, on, why)).await;
+                self.tell(&Deed::refused(doer, act, on, why)).await;
                 Err(SignInError::BadCredentials)
             }
         }

@@ -10,7 +10,7 @@ use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, FromRef},
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
 use engine::{hub::Hub, store::Store};
 use leptos::config::LeptosOptions;
@@ -160,12 +160,49 @@ pub fn router(front: Front) -> Router {
         )
         .layer(CompressionLayer::new());
     let limited = middleware::from_fn_with_state(front.limits, limits::keep);
+    let accounts = Router::new()
+        .route("/api/v1/users", get(api::users::list).post(api::users::create))
+        .route(
+            "/api/v1/users/{user}",
+            get(api::users::one).patch(api::users::change).delete(api::users::remove),
+        )
+        .route(
+            "/api/v1/users/{user}/sessions",
+            get(api::users::sessions).delete(api::users::end_sessions),
+        )
+        .route("/api/v1/users/{user}/sessions/{id}", delete(api::users::end_session))
+        .route("/api/v1/tokens", get(api::tokens::list).post(api::tokens::create))
+        .route("/api/v1/tokens/{id}", get(api::tokens::one).delete(api::tokens::revoke))
+        .route("/api/v1/sessions", get(api::sessions::list).delete(api::sessions::end_others))
+        .route("/api/v1/sessions/{id}", delete(api::sessions::end))
+        .route("/api/v1/password", put(api::sessions::change_password));
+    let persons = Router::new()
+        .route("/settings", get(settings::users::settings))
+        .route("/settings/users", get(settings::users::list).post(settings::users::create))
+        .route("/settings/users/{user}", get(settings::users::one))
+        .route("/settings/users/{user}/roles", post(settings::users::roles))
+        .route("/settings/users/{user}/password", post(settings::users::password))
+        .route("/settings/users/{user}/enabled", post(settings::users::enable))
+        .route("/settings/users/{user}/sessions", post(settings::users::end))
+        .route("/settings/users/{user}/tokens", post(settings::users::revoke))
+        .route("/settings/users/{user}/remove", post(settings::users::remove))
+        .route("/settings/tokens", get(settings::tokens::page))
+        .route("/settings/tokens/tokens", post(settings::tokens::create))
+        .route("/settings/tokens/tokens/revoke", post(settings::tokens::revoke))
+        .route("/account", get(settings::account::page))
+        .route("/account/password", post(settings::account::password))
+        .route("/account/sessions", post(settings::account::end))
+        .route("/account/tokens", post(settings::account::create))
+        .route("/account/tokens/revoke", post(settings::account::revoke))
+        .layer(CompressionLayer::new());
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
     Router::new()
         .merge(probes)
         .merge(live)
         .merge(records)
+        .merge(accounts)
+        .merge(persons)
         .merge(doors)
         .merge(api::fabrics::routes())
         .merge(settings::fabrics::routes())

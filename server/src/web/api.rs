@@ -4,3 +4,6 @@
 
 pub mod fabrics;
 pub mod form;
+pub mod sessions;
+pub mod tokens;
+pub mod users;

@@ -4,3 +4,7 @@
 
 pub mod fabrics;
 pub mod fields;
+pub mod account;
+pub mod persons;
+pub mod tokens;
+pub mod users;

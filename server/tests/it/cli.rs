@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Asserts the form of an error: `error: what; cause: why; try: what to do`.
-fn is_error(ended: &Ended, code: i32, parts: &[&str]) {
+pub(crate) fn is_error(ended: &Ended, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
     let line = ended.err.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| {
         panic!("no error line: {ended:?}");

@@ -19,7 +19,7 @@ use engine::{
     fabric,
     hub::{Hub, keyed::KeyedTopic},
     recorder::{self, clerk::Pace},
-    store::{Store, sqlite::SqliteStore},
+    store::{Store, directory::Directory, sqlite::SqliteStore},
     vault::KeySource,
 };
 use reqwest::header::HeaderMap;
@@ -157,6 +157,7 @@ pub(crate) struct TestHouse {
     /// The certificate that it serves, if it speaks TLS.
     pub(crate) tls: Option<Arc<Certificate>>,
     pub(crate) registrar: Registrar,
+    pub(crate) directory: Arc<dyn Directory>,
     cancel: CancellationToken,
     tracker: TaskTracker,
 }
@@ -197,7 +198,7 @@ impl TestHouse {
             let key = KeySource::Value("ab".repeat(32).into());
             Kept::unlock(database, key).await.unwrap()
         };
-        let records = Arc::clone(&kept.store);
+        let (records, directory) = (Arc::clone(&kept.store), Arc::clone(&kept.directory));
         account::admin(&*kept.directory).await.unwrap();
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
@@ -208,7 +209,7 @@ impl TestHouse {
             let _ = house.run().await;
         });
         let http = account::http();
-        Self { yard, hub, fabrics, address, http, records, tls, registrar, cancel, tracker }
+        Self { yard, hub, fabrics, address, http, records, directory, tls, registrar, cancel, tracker }
     }
 
     /// Another process on the same cluster.

@@ -10,6 +10,7 @@
 
 mod abuse;
 mod accounts;
+mod accounts_cli;
 mod chaos;
 mod cli;
 mod fabrics;
@@ -21,6 +22,7 @@ mod http;
 mod keeping;
 mod live;
 mod pages;
+mod people;
 mod poll;
 mod process;
 mod real;

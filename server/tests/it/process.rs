@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     task::JoinHandle,
     time::timeout,
@@ -28,19 +28,33 @@ pub(crate) struct Ended {
 }
 
 impl Hnp {
+    /// Runs it to its end with something on its stdin.
+    pub(crate) async fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Ended {
+        let mut hnp = Self::start_on(folder, arguments, &[], Stdio::piped());
+        let mut pipe = hnp.child.stdin.take().unwrap();
+        // Who ends without reading it broke the pipe; how it ended says why.
+        let _ = pipe.write_all(input.as_bytes()).await;
+        drop(pipe);
+        hnp.end().await
+    }
+
     /// Starts it in a folder.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         Self::start_with(folder, arguments, &[])
     }
 
     /// The same with environment variables.
-    #[expect(clippy::disallowed_methods, reason = "reads its child's words to their end")]
     pub(crate) fn start_with(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_on(folder, arguments, env, Stdio::null())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "reads its child's words to their end")]
+    fn start_on(folder: &Path, arguments: &[&str], env: &[(&str, &str)], input: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hnp"))
             .args(arguments)
             .current_dir(folder)
             .envs(env.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -1,0 +1,172 @@
+//! What commands share that work on the database themselves, whether or not a server runs on it.
+//!
+//! Invariant: a password comes from the terminal, without echo, or from stdin; never from an argument or the
+//! environment, where other users of the machine could read it.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _, Read as _, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::Args as ClapArgs;
+use domain::{
+    access::{Rights, Role},
+    account::UserName,
+    topic::FabricId,
+};
+use engine::{hub::Hub, store::directory::OrderError};
+
+use super::{Failure, Outcome, configure, runtime};
+use crate::{
+    config::Flags,
+    people::{People, PeopleError},
+    records,
+    registrar::{Registrar, Terms},
+};
+
+/// Longest line that is read as a password, in bytes.
+const LONGEST_LINE: u64 = 4_096;
+
+/// Which database.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Place {
+    /// Where data lies, if not where the configuration says
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+}
+
+/// Does something to people, on the database that the configuration names.
+pub(super) fn with_people<F>(
+    place: Place,
+    file: Option<PathBuf>,
+    work: impl FnOnce(People, Registrar) -> F,
+) -> Outcome
+where
+    F: Future<Output = Outcome>,
+{
+    let flags = Flags { file, data_dir: place.data_dir, ..Flags::default() };
+    let (config, _) = configure(&flags)?;
+    runtime()?.block_on(async {
+        let kept = records::open(&config).await.map_err(records::failure)?;
+        let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), Terms::default());
+        let done = work(People::console(&registrar), registrar).await;
+        kept.store.close().await;
+        done
+    })
+}
+
+/// Why something was not done, as the command line says it.
+pub(super) fn failure(doing: &str, error: PeopleError) -> Failure {
+    let advice = match &error {
+        PeopleError::Field { field: "name", .. } => "choose another name",
+        PeopleError::Field { field: "password" | "new", .. } => "choose another password",
+        PeopleError::Field { field: "rights", .. } => {
+            "give less with `--role` or `--fabric`, or give its owner more with `hnp user grant`"
+        }
+        PeopleError::Field { .. } => "mend the value it names; `--help` has examples",
+        PeopleError::Needs(_) => "sign in at the console with a browser",
+        PeopleError::Throttled { .. } | PeopleError::Password(_) => "wait, then run it again",
+        PeopleError::Order(OrderError::Exists { .. }) => {
+            "choose another name, or change the one that is there: `hnp user --help`"
+        }
+        PeopleError::Order(OrderError::Missing { .. }) => {
+            "see `hnp user list` and `hnp token list` for what is there"
+        }
+        PeopleError::Order(OrderError::Changed { .. }) => "run it again",
+        PeopleError::Order(OrderError::LastAdmin) => {
+            "make another admin first: `hnp user add NAME --role admin`"
+        }
+        PeopleError::Order(OrderError::TooMany { .. }) => "remove some first",
+        PeopleError::Order(OrderError::SetUpUsed | OrderError::Store(_)) => {
+            "see whether the database that the configuration names can be read and written"
+        }
+    };
+    Failure::new(anyhow::Error::new(error).context(doing.to_owned()), advice)
+}
+
+/// A new password, typed twice at the terminal or read from stdin.
+pub(super) fn password(stdin: bool) -> Result<String, Failure> {
+    let unread = |error: std::io::Error| {
+        let error = anyhow::Error::new(error).context("could not read a password");
+        Failure::new(error, "run it in a terminal, or pipe the password and add `--password-stdin`")
+    };
+    if stdin {
+        let mut line = String::new();
+        std::io::stdin().lock().take(LONGEST_LINE).read_line(&mut line).map_err(unread)?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(unread(std::io::Error::other("this is no terminal")));
+    }
+    let first = rpassword::prompt_password("New password: ").map_err(unread)?;
+    let again = rpassword::prompt_password("The same again: ").map_err(unread)?;
+    if first != again {
+        let error = anyhow::anyhow!("the two passwords differ").context("no password was set");
+        return Err(Failure::new(error, "run it again and type the same one twice"));
+    }
+    Ok(first)
+}
+
+/// Prints a line, for people and scripts. A closed pipe (`| head`) is no failure of ours.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a JSON value over several lines.
+pub(super) fn say_json(value: &serde_json::Value) {
+    say(&format!("{value:#}"));
+}
+
+/// Prints rows with aligned columns under a heading.
+pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
+    let heading = heading.map(str::to_owned);
+    let all: Vec<&[String; N]> = std::iter::once(&heading).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &all {
+        for (width, cell) in widths.iter_mut().zip(row.iter()) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in all {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        say(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// Reads a user's name.
+pub(super) fn parse_user(text: &str) -> Result<UserName, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// Reads a role.
+pub(super) fn parse_role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// Reads a fabric's name.
+pub(super) fn parse_fabric(text: &str) -> Result<FabricId, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// Reads `FABRIC=ROLE`.
+pub(super) fn parse_grant(text: &str) -> Result<(FabricId, Role), String> {
+    let (fabric, role) =
+        text.split_once('=').ok_or("write FABRIC=ROLE, for example prod=viewer")?;
+    Ok((parse_fabric(fabric)?, parse_role(role)?))
+}
+
+/// Rights from a role everywhere and roles on fabrics.
+pub(super) fn rights(everywhere: Option<Role>, on: &[(FabricId, Role)]) -> Rights {
+    let everywhere = everywhere.map(|role| (None, role));
+    let single = on.iter().map(|(fabric, role)| (Some(fabric.clone()), *role));
+    let all = everywhere.into_iter().chain(single);
+    all.fold(Rights::default(), |rights, (scope, role)| rights.with(scope, role))
+}
+
+/// A time to the minute, as lists show it.
+pub(super) fn minute(ms: Option<i64>) -> String {
+    let time = ms.and_then(crate::web::api::form::time);
+    let time = time.and_then(|time| Some(format!("{} {}Z", time.get(..10)?, time.get(11..16)?)));
+    time.unwrap_or_else(|| "never".to_owned())
+}
