@@ -8,6 +8,8 @@
 //! link within them leaves the page, as one without script would.
 
 #[cfg(feature = "ssr")]
+pub mod audit;
+#[cfg(feature = "ssr")]
 pub mod door;
 
 use std::sync::Arc;

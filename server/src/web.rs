@@ -23,9 +23,11 @@ use crate::{
     registrar::{Registrar, caller::Caller, sessions},
 };
 
+pub mod api;
 mod asked;
 pub mod assets;
 mod attended;
+pub mod audit_page;
 mod bucket;
 pub mod door;
 pub mod doorman;
@@ -145,6 +147,12 @@ pub fn router(front: Front) -> Router {
             get(records::history),
         )
         .layer(CompressionLayer::new());
+    let audit = Router::new()
+        .route("/audit", get(audit_page::show))
+        .route("/api/v1/audit", get(api::audit::list))
+        .route("/api/v1/audit/export", get(api::audit::export))
+        .route("/api/v1/audit/verify", get(api::audit::check))
+        .layer(CompressionLayer::new());
     let limited = middleware::from_fn_with_state(front.limits, limits::keep);
     let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
     let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
@@ -153,6 +161,7 @@ pub fn router(front: Front) -> Router {
         .merge(live)
         .merge(records)
         .merge(doors)
+        .merge(audit)
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)
