@@ -156,7 +156,8 @@ fn filter_row(
     let said = misread.map(|(_, detail)| {
         view! { <p class="error" role="alert">{printable(detail).into_owned()}</p> }
     });
-    let all = narrowed.then(|| view! { <a class="button" href="/audit" rel="external">"Clear"</a> });
+    let all =
+        narrowed.then(|| view! { <a class="button" href="/audit" rel="external">"Clear"</a> });
     view! {
         <form class="filter" method="get" action="/audit" aria-label="Narrow the log">
             {text("user", "Who", "text", &filters.user)}

@@ -31,7 +31,8 @@ pub async fn show(State(front): State<Front>, Query(mut asked): Query<Parameters
     let check = asked.remove("check").is_some();
     let query = read(&asked, &["cursor"]);
     let filters = filters(&asked);
-    let misread = query.as_ref().err().map(|misread| (misread.name.clone(), misread.detail.clone()));
+    let misread =
+        query.as_ref().err().map(|misread| (misread.name.clone(), misread.detail.clone()));
     let found = match query {
         Ok(query) => audit::page(&front, AuditQuery { limit: ON_PAGE, ..query }).await,
         Err(_) => Ok((Vec::new(), None)),

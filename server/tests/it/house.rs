@@ -24,7 +24,7 @@ use engine::{
     recorder::{self, clerk::Pace},
     store::{
         Store,
-        directory::{NewUser, Order, Token},
+        directory::{Directory, NewUser, Order, Token},
         sqlite::SqliteStore,
     },
 };
@@ -195,6 +195,7 @@ pub(crate) struct TestHouse {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) records: Arc<dyn Store>,
+    pub(crate) directory: Arc<dyn Directory>,
     /// The certificate that it serves, if it speaks TLS.
     pub(crate) tls: Option<Arc<Certificate>>,
     cancel: CancellationToken,
@@ -231,7 +232,7 @@ impl TestHouse {
         let mut house = House::default();
         let (cancel, tracker) = (house.cancel(), house.tracker());
         let kept = Kept::from(SqliteStore::in_memory().await.unwrap());
-        let records = Arc::clone(&kept.store);
+        let (records, directory) = (Arc::clone(&kept.store), Arc::clone(&kept.directory));
         admin(&kept).await;
         let (address, front) = serve::open(&config, &listener, &house, kept).unwrap();
         let (hub, tls) = (Arc::clone(&front.hub), front.tls.clone());
@@ -239,7 +240,7 @@ impl TestHouse {
         spawn(async move {
             let _ = house.run().await;
         });
-        Self { yard, hub, address, http: with_token(), records, tls, cancel, tracker }
+        Self { yard, hub, address, http: with_token(), records, directory, tls, cancel, tracker }
     }
 
     /// Another process on the same cluster.

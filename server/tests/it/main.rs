@@ -9,8 +9,10 @@
 )]
 
 mod abuse;
+mod audit;
 mod chaos;
 mod cli;
+mod crowd;
 mod guard;
 mod hardening;
 mod house;
@@ -22,6 +24,7 @@ mod process;
 mod real;
 mod records;
 mod resume;
+mod rights;
 mod secrets;
 mod slow;
 mod socket;
