@@ -1,7 +1,7 @@
 //! Everybody who may come to a house with two fabrics, `here` and `there`: by role, by scope, and with
 //! credentials that no longer hold.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use domain::{
     access::{Means, Rights, Role},
@@ -13,7 +13,15 @@ use engine::{
     store::directory::{Directory, NewUser, Order, Session, Token},
 };
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, ORIGIN};
+use serde_json::Value;
 use server::registrar::secret;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{Error, client::IntoClientRequest as _},
+};
+
+use crate::socket::{Client, Wire};
 
 /// Everybody, in the order of tables.
 pub(crate) const EVERYBODY: [&str; 16] = [
@@ -82,23 +90,42 @@ impl Crowd {
                 "scoped-here" => Rights::on(fabric("here"), Role::Viewer),
                 _ => Rights::everywhere(Role::Admin),
             };
-            let token = Token {
-                digest: secret::digest(&token(name)),
-                user: name.parse().unwrap(),
-                label: "test".parse().unwrap(),
-                scope,
-                created_ms: 0,
-                expires_ms: ends,
-                used_ms: None,
-                revoked_ms: None,
-            };
-            let id = token.digest.0.clone();
-            crowd.order(Order::CreateToken(token), Act::TokenCreate).await;
+            let id = crowd.give_token(name, scope, ends).await;
             if *name == "revoked-token" {
                 crowd.order(Order::RevokeToken { id, owner: None }, Act::TokenRevoke).await;
             }
         }
         crowd
+    }
+
+    /// Somebody more, with a token for all that they may do; the headers with which they come.
+    pub(crate) async fn newcomer(&self, name: &str, rights: Rights) -> HeaderMap {
+        let user = NewUser {
+            name: name.parse().unwrap(),
+            password: None,
+            oidc: Some(format!("test {name}")),
+            rights,
+        };
+        self.order(Order::CreateUser(user), Act::UserCreate).await;
+        self.give_token(name, Rights::everywhere(Role::Admin), i64::MAX).await;
+        self.headers(name).await
+    }
+
+    /// Makes a token of somebody; its digest.
+    async fn give_token(&self, name: &str, scope: Rights, expires_ms: i64) -> String {
+        let token = Token {
+            digest: secret::digest(&token(name)),
+            user: name.parse().unwrap(),
+            label: "test".parse().unwrap(),
+            scope,
+            created_ms: 0,
+            expires_ms,
+            used_ms: None,
+            revoked_ms: None,
+        };
+        let digest = token.digest.0.clone();
+        self.order(Order::CreateToken(token), Act::TokenCreate).await;
+        digest
     }
 
     async fn order(&self, order: Order, act: Act) {
@@ -162,4 +189,22 @@ impl Crowd {
 /// Somebody's token.
 fn token(name: &str) -> String {
     format!("hnp_test-token-of-{name}")
+}
+
+/// Opens a live link as somebody; who is not let in gets the status and the code.
+pub(crate) async fn link(address: SocketAddr, headers: &HeaderMap) -> Result<Client, String> {
+    let mut request = format!("ws://{address}/api/v1/live").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("hnp.live.v1"));
+    request.headers_mut().extend(headers.clone());
+    let stream = TcpStream::connect(address).await.unwrap();
+    match client_async(request, stream).await {
+        Ok((socket, _)) => Ok(Client::on(Wire::Socket(Box::new(socket)))),
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let code = problem["code"].as_str().unwrap_or_default();
+            Err(format!("{} {code}", response.status().as_u16()))
+        }
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -17,6 +17,7 @@ mod guard;
 mod hardening;
 mod house;
 mod http;
+mod isolation;
 mod live;
 mod pages;
 mod poll;

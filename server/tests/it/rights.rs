@@ -26,13 +26,11 @@ use server::{
         map::{Needs, ROWS, Row},
     },
 };
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{client_async, tungstenite::client::IntoClientRequest as _};
+use tokio::net::TcpListener;
 
 use crate::{
-    crowd::{Crowd, EVERYBODY},
+    crowd::{Crowd, EVERYBODY, link},
     house::{PATIENCE, TestHouse, Yard, until_true},
-    socket::{Client, Wire},
 };
 
 /// Answer, and who got it.
@@ -291,21 +289,10 @@ async fn frames(house: &TestHouse, crowd: &Crowd, table: &mut String) {
 
 /// Says a frame on a link of one's own; what comes of it, up to the answer to a ping that follows.
 async fn say(house: &TestHouse, headers: HeaderMap, frame: &str, topic: &str) -> String {
-    let mut request = format!("ws://{}/api/v1/live", house.address).into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("hnp.live.v1"));
-    request.headers_mut().extend(headers);
-    let stream = TcpStream::connect(house.address).await.unwrap();
-    let socket = match client_async(request, stream).await {
-        Ok((socket, _)) => socket,
-        Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
-            let body = response.body().clone().unwrap_or_default();
-            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let code = problem["code"].as_str().unwrap_or_default();
-            return format!("{} {code}", response.status().as_u16());
-        }
-        Err(error) => panic!("{error}"),
+    let mut client = match link(house.address, &headers).await {
+        Ok(client) => client,
+        Err(refused) => return refused,
     };
-    let mut client = Client::on(Wire::Socket(Box::new(socket)));
     let wants = json!([{"topic": topic}]);
     let none = json!([]);
     let wanted = if frame == "hello" { &wants } else { &none };
