@@ -99,6 +99,7 @@ mod tests {
                 truncated: 0,
                 after_gap: false,
                 after_downtime: false,
+                link: None,
             },
         })
     }
