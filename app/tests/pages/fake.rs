@@ -193,7 +193,6 @@ pub(crate) fn updated(id: u64, subject: &str) -> Event {
             truncated: 0,
             after_gap: false,
             after_downtime: false,
-            link: None,
         },
     }
 }
