@@ -336,7 +336,6 @@ mod tests {
                 truncated: 0,
                 after_gap: false,
                 after_downtime: false,
-                link: None,
             },
         })
     }

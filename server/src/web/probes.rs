@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    access::{Action, Subject},
     kind::Kind,
     readiness::Readiness,
     state::{Connectivity, FabricState, KindWatch, SwitchReadiness, WatchState},
@@ -89,8 +88,8 @@ pub async fn wrong_method() -> Response {
     )
 }
 
-/// Prometheus metrics: what the process does, for who may read the house, since its counts are of all fabrics;
-/// and of fabrics what the caller may see.
+/// Prometheus metrics: what the process does, for who sees every fabric, since its counts are of all of
+/// them; and of fabrics what the caller may see.
 pub async fn metrics(
     State(Front { hub, metrics, .. }): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -98,7 +97,7 @@ pub async fn metrics(
     let open = metrics == MetricsAt::Open && !caller.is_somebody();
     let caller = if open { Caller::of_metrics() } else { caller };
     let mut out = String::new();
-    if caller.who.may(Action::ReadHouse, Subject::House) {
+    if caller.who.rights.everywhere.is_some() {
         hub.metrics.print(&mut out);
     }
     let mut gauges = Gauges::default();
