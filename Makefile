@@ -24,7 +24,7 @@ STEP    := .ci/step
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-test demo dev test lint lint-native lint-client fmt fmt-check licences floors advisories \
-        e2e-types unit doctest doc client size e2e e2e-server bench chaos mutants release clean
+        e2e-types unit doctest doc client size fuzz e2e e2e-server bench chaos mutants release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ dev: setup ## the demo, rebuilt and restarted at every change of a source
 	@node frontend/dev.mjs $(ARGS)
 
 # Cheapest first. `make -k test` goes on after a failure and shows them all.
-test: setup-test fmt-check e2e-types licences floors advisories lint unit doctest doc client size e2e ## everything CI runs
+test: setup-test fmt-check e2e-types licences floors advisories lint unit doctest doc client size fuzz e2e ## everything CI runs
 
 lint: lint-native lint-client ## clippy, warnings refused
 
@@ -94,6 +94,9 @@ e2e-server:
 e2e: setup-test client e2e-server ## journeys in a real browser (ARGS="switches --headed")
 	@rm -f end2end/.out/results.json
 	@$(STEP) -t e2e sh -c 'cd end2end && HNP_BIN="$(TARGET)/$(E2E_SERVER)/hnp" HNP_SITE="$(SITE)" node_modules/.bin/playwright test $(ARGS)'
+
+fuzz: setup-test e2e-server ## hold a running demo against its own OpenAPI description (EXAMPLES=100)
+	@$(STEP) fuzz node .ci/fuzz.mjs "$(TARGET)/$(E2E_SERVER)/hnp" "$(SITE)" $(or $(EXAMPLES),12)
 
 # The same features as everything native: one release build serves all. --docs writes docs/benchmarks.md.
 bench: setup-test client ## measure against the budgets (ARGS="fan --docs"), never a failure by time

@@ -30,9 +30,11 @@ pub mod api;
 mod asked;
 pub mod assets;
 mod attended;
+pub mod audit_page;
 mod bucket;
 pub mod door;
 pub mod doorman;
+pub mod etag;
 pub mod guard;
 pub mod headers;
 pub mod identify;
@@ -42,6 +44,7 @@ pub mod live;
 pub mod map;
 pub mod next;
 pub mod office;
+pub mod openapi;
 pub mod pages;
 pub mod poll;
 pub mod probes;
@@ -158,6 +161,15 @@ pub fn router(front: Front) -> Router {
             "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
             get(records::history),
         )
+        .layer(middleware::from_fn(etag::tag))
+        .layer(CompressionLayer::new());
+    let house = Router::new()
+        .route("/api/v1/audit", get(api::audit::list))
+        .route("/api/v1/openapi.json", get(openapi::serve))
+        .layer(middleware::from_fn(etag::tag))
+        .route("/audit", get(audit_page::show))
+        .route("/api/v1/audit/export", get(api::audit::export))
+        .route("/api/v1/audit/verify", get(api::audit::check))
         .layer(CompressionLayer::new());
     let limited = middleware::from_fn_with_state(front.limits, limits::keep);
     let accounts = Router::new()
@@ -206,6 +218,7 @@ pub fn router(front: Front) -> Router {
         .merge(doors)
         .merge(api::fabrics::routes())
         .merge(settings::fabrics::routes())
+        .merge(house)
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)

@@ -2,6 +2,7 @@
 //!
 //! Invariant: every route of it is on the map, with what it needs and how it is described.
 
+pub mod audit;
 pub mod fabrics;
 pub mod form;
 pub mod sessions;

@@ -137,6 +137,11 @@ pub const ROWS: &[Row] = &[
     row("POST", "/account/sessions", Needs::HousePage(Action::ChangeOwn)),
     row("POST", "/account/tokens", Needs::HousePage(Action::OwnTokens)),
     row("POST", "/account/tokens/revoke", Needs::HousePage(Action::OwnTokens)),
+    row("GET", "/api/v1/openapi.json", Needs::Somebody),
+    row("GET", "/api/v1/audit", Needs::House(Action::ReadAudit)),
+    row("GET", "/api/v1/audit/export", Needs::House(Action::ReadAudit)),
+    row("GET", "/api/v1/audit/verify", Needs::House(Action::ReadAudit)),
+    row("GET", "/audit", Needs::HousePage(Action::ReadAudit)),
     row("GET", "/", Needs::Page),
     row("GET", "/f/{fabric}", Needs::Page),
     row("GET", "/f/{fabric}/{plural}", Needs::Page),
@@ -182,7 +187,7 @@ pub async fn authorize(State(front): State<Front>, request: Request, next: Next)
     };
     let needs = match find(request.method(), &path) {
         Found::Row(needs) => needs,
-        Found::WrongMethod => return super::probes::wrong_method().await,
+        Found::WrongMethod => return wrong_method(&path).await,
         Found::Unlisted => {
             tracing::error!(path, "a route is not on the map");
             let detail = "this address is not on the server's map; please report it";
@@ -200,6 +205,19 @@ pub async fn authorize(State(front): State<Front>, request: Request, next: Next)
             refuse(&front, needs, need, &caller, &method, &uri).await
         }
     }
+}
+
+/// 405, with what the address does take.
+async fn wrong_method(path: &str) -> Response {
+    let methods = ROWS.iter().filter(|row| row.path == path).map(|row| row.method);
+    let taken: Vec<&str> = methods
+        .flat_map(|method| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] })
+        .collect();
+    let mut response = super::probes::wrong_method().await;
+    if let Ok(taken) = HeaderValue::from_str(&taken.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, taken);
+    }
+    response
 }
 
 fn verdict(needs: Needs, caller: &Caller, fabric: Option<&str>) -> Verdict {

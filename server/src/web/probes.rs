@@ -88,7 +88,8 @@ pub async fn wrong_method() -> Response {
     )
 }
 
-/// Prometheus metrics: what the process does, and of fabrics what the caller may see.
+/// Prometheus metrics: what the process does, for who sees every fabric, since its counts are of all of
+/// them; and of fabrics what the caller may see.
 pub async fn metrics(
     State(Front { hub, metrics, .. }): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -96,7 +97,9 @@ pub async fn metrics(
     let open = metrics == MetricsAt::Open && !caller.is_somebody();
     let caller = if open { Caller::of_metrics() } else { caller };
     let mut out = String::new();
-    hub.metrics.print(&mut out);
+    if caller.who.rights.everywhere.is_some() {
+        hub.metrics.print(&mut out);
+    }
     let mut gauges = Gauges::default();
     for fabric in hub.fabrics().into_iter().filter(|fabric| caller.who.sees(fabric)) {
         gauges.read(&hub, &fabric);

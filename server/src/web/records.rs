@@ -27,6 +27,8 @@ use super::{Front, probes::problem};
 const USUAL: usize = 100;
 /// Most entries in an answer.
 const MOST: usize = 1_000;
+/// An answer ends with the entry that brings it beyond so many bytes: an object may have 3 MiB.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 type Parameters = BTreeMap<String, String>;
 
@@ -99,7 +101,13 @@ pub async fn history(
         let records = records(&front)?;
         let changes = records.history(&fabric, kind, &key, before, limit).await?;
         let full = changes.len() == limit;
-        let next = changes.last().filter(|_| full).map(|change| change.seq.to_string());
+        let bytes = |change: &Recorded| match &change.change.content {
+            Content::Put(value) | Content::Patch(value) => size(value),
+            Content::Gone => 0,
+        };
+        let last = changes.last().filter(|_| full).map(|change| change.seq.to_string());
+        let (changes, cut) = page(changes, limit, bytes, |change| change.seq.to_string());
+        let next = cut.or(last);
         let changes: Vec<Value> = changes.iter().map(change).collect();
         Ok::<_, Refusal>(Json(json!({"changes": changes, "next": next})).into_response())
     };
@@ -118,12 +126,7 @@ pub async fn objects(
         let kind = asked.get("kind").map(String::as_str).unwrap_or_default();
         let kind = known_kind(kind)?;
         let limit = limit(&asked)?;
-        let after: Option<ObjectKey> = match asked.get("cursor") {
-            Some(cursor) => Some(cursor.parse().map_err(|_| {
-                Refusal::bad("bad_cursor", "the cursor is the `next` of the answer before".into())
-            })?),
-            None => None,
-        };
+        let after = asked.get("cursor").map(|cursor| place(cursor)).transpose()?;
         let Some(at) = asked.get("at") else {
             return Ok(Json(held(&front, &fabric, kind, after.as_ref(), limit)).into_response());
         };
@@ -166,34 +169,24 @@ fn held(
         return json!({"kind": kind, "at": null, "observed": false, "items": null, "next": null});
     };
     let live = topic.watch() == domain::state::WatchState::Live;
-    let page: Vec<_> = topic.read(|log| {
+    let (page, next) = topic.read(|log| {
         let entries = log.iter().filter_map(|entry| {
             let key = &entry.value.meta.as_ref()?.key;
             Some((key.clone(), entry.version, Arc::clone(&entry.value.full)))
         });
-        entries.filter(|(key, ..)| after.is_none_or(|after| key > after)).take(limit + 1).collect()
+        let entries = entries.filter(|(key, ..)| after.is_none_or(|after| key > after));
+        page(entries, limit, |(.., full)| full.len(), |(key, ..)| cursor(key))
     });
-    let more = page.len() > limit;
-    let next = page.get(limit.saturating_sub(1)).filter(|_| more).map(|(key, ..)| key.to_string());
     let item = |(key, version, full): &(ObjectKey, u64, Arc<str>)| json!({"key": key.to_string(), "version": version.to_string(), "object": serde_json::from_str::<Value>(full).ok()});
-    let items: Vec<Value> = page.iter().take(limit).map(item).collect();
+    let items: Vec<Value> = page.iter().map(item).collect();
     json!({"kind": kind, "at": null, "observed": live, "items": items, "next": next})
 }
 
 fn as_of(kind: Kind, at: &str, known: &Known, after: Option<&ObjectKey>, limit: usize) -> Value {
-    let page: Vec<_> = known
-        .objects
-        .iter()
-        .filter(|(key, _)| after.is_none_or(|after| *key > after))
-        .take(limit + 1)
-        .collect();
-    let next = page
-        .get(limit.saturating_sub(1))
-        .filter(|_| page.len() > limit)
-        .map(|(key, _)| key.to_string());
+    let entries = known.objects.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+    let (page, next) = page(entries, limit, |(_, kept)| size(&kept.object), |(key, _)| cursor(key));
     let items: Vec<Value> = page
         .iter()
-        .take(limit)
         .map(|(key, kept)| {
             json!({"key": key.to_string(), "uid": *kept.uid, "version": kept.version.to_string(), "object": kept.object})
         })
@@ -201,6 +194,51 @@ fn as_of(kind: Kind, at: &str, known: &Known, after: Option<&ObjectKey>, limit: 
     json!({
         "kind": kind, "at": at, "observed": known.observed, "changed": known.changed_ms.and_then(time),
         "total": known.objects.len(), "items": items, "next": next,
+    })
+}
+
+/// The entries of an answer, and where the next one goes on: at most `limit`, and not many more bytes than
+/// [`MOST_BYTES`].
+fn page<T>(
+    entries: impl IntoIterator<Item = T>,
+    limit: usize,
+    bytes: impl Fn(&T) -> usize,
+    place: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
+    let (mut page, mut size) = (Vec::new(), 0_usize);
+    for entry in entries {
+        if page.len() == limit || size > MOST_BYTES {
+            let next = page.last().map(place);
+            return (page, next);
+        }
+        size = size.saturating_add(bytes(&entry));
+        page.push(entry);
+    }
+    (page, None)
+}
+
+/// Bytes of a value as it is answered.
+fn size(value: &Value) -> usize {
+    serde_json::to_string(value).map_or(0, |text| text.len())
+}
+
+/// The cursor after an object. What is in it is nobody's business.
+fn cursor(key: &ObjectKey) -> String {
+    format!("k{}", domain::hex::hex(key.to_string().as_bytes()))
+}
+
+/// The object that a cursor stands after.
+fn place(cursor: &str) -> Result<ObjectKey, Refusal> {
+    let read = || {
+        let digits = cursor.strip_prefix('k')?.as_bytes();
+        let (pairs, []) = digits.as_chunks::<2>() else { return None };
+        let bytes =
+            pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        let bytes: Option<Vec<u8>> = bytes.collect();
+        String::from_utf8(bytes?).ok()?.parse().ok()
+    };
+    read().ok_or_else(|| {
+        Refusal::bad("bad_cursor", "the cursor is the `next` of the answer before".to_owned())
     })
 }
 

@@ -209,7 +209,19 @@ impl TestHouse {
             let _ = house.run().await;
         });
         let http = account::http();
-        Self { yard, hub, fabrics, address, http, records, directory, tls, registrar, cancel, tracker }
+        Self {
+            yard,
+            hub,
+            fabrics,
+            address,
+            http,
+            records,
+            directory,
+            tls,
+            registrar,
+            cancel,
+            tracker,
+        }
     }
 
     /// Another process on the same cluster.
@@ -224,7 +236,12 @@ impl TestHouse {
 
     /// Watches the cluster as one more fabric.
     pub(crate) async fn join(&self, fabric: &str) {
-        let target = kubeconfig::target(&self.yard.kubeconfig(), None).await.unwrap();
+        self.join_yard(fabric, &self.yard).await;
+    }
+
+    /// Watches a cluster as one more fabric.
+    pub(crate) async fn join_yard(&self, fabric: &str, yard: &Yard) {
+        let target = kubeconfig::target(&yard.kubeconfig(), None).await.unwrap();
         let fabric: FabricId = fabric.parse().unwrap();
         let records = Arc::clone(&self.records);
         let opened =

@@ -169,7 +169,7 @@ impl Client {
     }
 
     /// Takes frames in until one holds, and returns it. Pings are answered.
-    pub(crate) async fn until_that(&mut self, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until_that(&mut self, mut holds: impl FnMut(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
             let frame = self.step().await;
