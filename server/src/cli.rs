@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags, Sources};
 
+pub mod check;
 pub mod demo;
 pub mod print;
 pub mod serve;
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::Args),
     /// Watch a cluster in the terminal: lists, then prints each event with its latency
     Watch(watch::Args),
+    /// Look whether everything is there that the console needs, and say what to do where it is not
+    Check(check::Args),
     /// Run the embedded API server alone
     Sim(sim::Args),
     /// Print the CRDs of all kinds as YAML, made from the Rust types
@@ -109,6 +112,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Serve(args) => serve::run(args, cli.config),
         Command::Demo(args) => demo::run(&args, cli.config),
         Command::Watch(args) => watch::run(&args, cli.config),
+        Command::Check(args) => check::run(&args, cli.config),
         Command::Sim(args) => sim::run(&args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {

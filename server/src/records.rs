@@ -51,7 +51,7 @@ pub fn failure(error: StoreError) -> Failure {
 }
 
 /// Where they lie.
-fn place(config: &Config) -> String {
+pub fn place(config: &Config) -> String {
     let usual = || config.data_dir.join("hnp.db").display().to_string();
     config.database_url.clone().unwrap_or_else(usual)
 }

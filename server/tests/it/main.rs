@@ -10,6 +10,7 @@
 
 mod abuse;
 mod chaos;
+mod check;
 mod cli;
 mod guard;
 mod hardening;
