@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigError, Flags, Sources};
 
 mod audit;
 mod backup;
+pub mod check;
 pub mod demo;
 mod key;
 mod offline;
@@ -47,6 +48,8 @@ enum Command {
     Demo(demo::Args),
     /// Watch a cluster in the terminal: lists, then prints each event with its latency
     Watch(watch::Args),
+    /// Look whether everything is there that the console needs, and say what to do where it is not
+    Check(check::Args),
     /// Run the embedded API server alone
     Sim(sim::Args),
     /// Check or export the audit log
@@ -129,6 +132,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Serve(args) => serve::run(args, cli.config),
         Command::Demo(args) => demo::run(&args, cli.config),
         Command::Watch(args) => watch::run(&args, cli.config),
+        Command::Check(args) => check::run(&args, cli.config),
         Command::Sim(args) => sim::run(&args, cli.config),
         Command::Audit(args) => audit::run(args, cli.config),
         Command::Backup(args) => backup::run(&args, cli.config),

@@ -198,9 +198,16 @@ async fn the_configuration_is_printed_with_where_each_value_came_from() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_explains_itself_with_examples() {
     let folder = Folder::new();
-    for command in
-        [&[][..], &["serve"], &["demo"], &["watch"], &["sim"], &["crds"], &["completions"]]
-    {
+    for command in [
+        &[][..],
+        &["serve"],
+        &["demo"],
+        &["watch"],
+        &["check"],
+        &["sim"],
+        &["crds"],
+        &["completions"],
+    ] {
         let ended = Hnp::run(folder.path(), &[command, &["--help"]].concat()).await;
         assert_eq!(ended.code, Some(0));
         assert!(

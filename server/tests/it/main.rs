@@ -13,6 +13,7 @@ mod accounts;
 mod accounts_cli;
 mod audit;
 mod chaos;
+mod check;
 mod cli;
 mod crowd;
 mod fabrics;

@@ -92,15 +92,13 @@ pub const fn judge(
     site: Site,
 ) -> Option<Suspicion> {
     match (intent, origin) {
-        (Intent::Read, _) | (_, Origin::Allowed) => None,
-        (_, Origin::Foreign) => Some(Suspicion::ForeignOrigin),
-        (Intent::Link, Origin::Own | Origin::Absent) => None,
+        (Intent::Change | Intent::Link, Origin::Foreign) => Some(Suspicion::ForeignOrigin),
         (Intent::Change, Origin::Own | Origin::Absent) => match (carried, site, origin) {
-            (Carried::Bearer, _, _) => None,
-            (_, Site::Cross, _) => Some(Suspicion::CrossSite),
+            (Carried::Nothing | Carried::Cookie, Site::Cross, _) => Some(Suspicion::CrossSite),
             (Carried::Cookie, _, Origin::Absent) => Some(Suspicion::NoOrigin),
             _ => None,
         },
+        _ => None,
     }
 }
 
