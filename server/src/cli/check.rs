@@ -17,7 +17,11 @@ use engine::{
         kubeconfig::{self, Permissions},
         target::Target,
     },
-    store::directory::Fabric,
+    store::{
+        Store as _,
+        directory::{Directory as _, Fabric},
+        sqlite::SqliteStore,
+    },
     vault::{self, KEY_FACT, Vault},
 };
 use futures::StreamExt as _;
@@ -27,8 +31,7 @@ use serde_json::json;
 use super::{Failure, configure, runtime};
 use crate::{
     config::{Canary, Config, Flags, KeySource},
-    records::{self, Kept},
-    telemetry,
+    records, telemetry,
     web::tls::Certificate,
 };
 
@@ -130,7 +133,7 @@ async fn look(args: &Args, config: &Config) -> (Vec<Finding>, Examinations) {
         findings.extend(of_fabric(name, examination));
     }
     if let Some(kept) = kept {
-        kept.store.close().await;
+        kept.close().await;
     }
     (findings, examinations)
 }
@@ -206,7 +209,7 @@ fn certificate(config: &Config) -> Option<Finding> {
     })
 }
 
-async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Kept> {
+async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<SqliteStore> {
     let place = records::place(config);
     let path = place.strip_prefix("sqlite://").unwrap_or(&place);
     if !place.contains("://") || place.starts_with("sqlite://") {
@@ -216,8 +219,8 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Kept> 
             return None;
         }
     }
-    let opened = match records::open(config).await {
-        Ok(kept) => kept.store.check().await.map(|()| kept),
+    let opened = match SqliteStore::open(&place).await {
+        Ok(database) => database.check().await.map(|()| database),
         Err(error) => Err(error),
     };
     match opened {
@@ -226,7 +229,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Kept> 
                 "database",
                 format!("{path}: opens, and its schema is this version's"),
             ));
-            if let Ok(false) = kept.directory.has_users().await {
+            if let Ok(false) = kept.has_users().await {
                 let remedy = "start `hnp serve` and open the set-up link that it prints";
                 findings.push(Finding::warning("accounts", "nobody has an account yet", remedy));
             }
@@ -240,12 +243,12 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Kept> 
     }
 }
 
-async fn key(config: &Config, kept: &Kept, findings: &mut Vec<Finding>) -> Option<Vault> {
+async fn key(config: &Config, kept: &SqliteStore, findings: &mut Vec<Finding>) -> Option<Vault> {
     let source = match &config.key {
         KeySource::File(path) => vault::KeySource::File(path.clone()),
         KeySource::Value(value) => vault::KeySource::Value(value.reveal().to_owned().into()),
     };
-    let known = match kept.directory.fact(KEY_FACT).await {
+    let known = match kept.fact(KEY_FACT).await {
         Ok(known) => known,
         Err(error) => {
             findings.push(Finding::failed("secret key", error, "see the database"));
@@ -286,11 +289,11 @@ async fn given(path: &std::path::Path, context: Option<&str>) -> Targets {
 async fn registered(
     only: Option<&FabricId>,
     config: &Config,
-    kept: &Kept,
+    kept: &SqliteStore,
     keys: Option<&Vault>,
     findings: &mut Vec<Finding>,
 ) -> Targets {
-    let all = match kept.directory.fabrics().await {
+    let all = match kept.fabrics().await {
         Ok(all) => all,
         Err(error) => {
             findings.push(Finding::failed("fabrics", error, "see the database"));

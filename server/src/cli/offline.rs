@@ -48,7 +48,7 @@ where
     let flags = Flags { file, data_dir: place.data_dir, ..Flags::default() };
     let (config, _) = configure(&flags)?;
     runtime()?.block_on(async {
-        let kept = records::open(&config).await.map_err(records::failure)?;
+        let kept = records::open(&config).await?;
         let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), Terms::default());
         let done = work(People::console(&registrar), registrar).await;
         kept.store.close().await;

@@ -165,7 +165,11 @@ fn needs_words(needs: Needs) -> Option<String> {
         Needs::Fabric(action) => {
             Some(format!("Needs the right `{}` on the fabric.", action.word()))
         }
-        Needs::Open | Needs::Somebody | Needs::Page | Needs::HousePage(_) => None,
+        Needs::Open
+        | Needs::Somebody
+        | Needs::Page
+        | Needs::HousePage(_)
+        | Needs::FabricPage(_) => None,
     }
 }
 

@@ -3,8 +3,10 @@
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use testkit::account::TOKEN;
+
 use crate::{
-    house::{Folder, TOKEN, Yard},
+    house::{Folder, Yard},
     process::Hnp,
     tls::Authority,
 };

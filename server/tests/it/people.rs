@@ -23,7 +23,7 @@ struct Person<'a> {
 impl<'a> Person<'a> {
     /// The admin of every house, by token.
     fn admin(house: &'a TestHouse) -> Self {
-        Self { house, cookie: None, token: Some(crate::house::TOKEN.to_owned()) }
+        Self { house, cookie: None, token: Some(testkit::account::TOKEN.to_owned()) }
     }
 
     fn with_token(house: &'a TestHouse, token: &str) -> Self {

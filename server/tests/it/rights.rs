@@ -10,6 +10,7 @@ use std::{
 };
 
 use engine::store::sqlite::SqliteStore;
+use engine::vault::KeySource;
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderValue},
@@ -323,7 +324,8 @@ async fn say(house: &TestHouse, headers: HeaderMap, frame: &str, topic: &str) ->
 async fn routed() -> BTreeSet<String> {
     let (config, _) = config::load(&Flags::default(), |_| None).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let kept = Kept::from(SqliteStore::in_memory().await.unwrap());
+    let database = SqliteStore::in_memory().await.unwrap();
+    let kept = Kept::unlock(database, KeySource::Value("ab".repeat(32).into())).await.unwrap();
     let (_, front) = serve::open(&config, &listener, &House::default(), kept).unwrap();
     let told = format!("{:?}", web::router(front));
     // RouterAsService…PathRouter { routes: …, node: Node { paths: {RouteId(0): "/healthz", …} } }
