@@ -97,6 +97,17 @@ pub fn refused(why: String) -> impl IntoView {
     view! { <div class="callout" data-tone="error" role="alert"><p>{why}</p></div> }
 }
 
+/// A page that is not for whoever asked, with what it would take.
+pub fn not_allowed(need: &str) -> impl IntoView + use<> {
+    let need = format!("What it takes: {need}.");
+    view! {
+        <div class="office-page">
+            <header class="office-head"><h1>"Not for you"</h1><a class="button" href="/account">"What I may do"</a></header>
+            <div class="callout" data-tone="warning" role="alert"><p>{need}</p></div>
+        </div>
+    }
+}
+
 /// A time in UTC; a word where there is none.
 pub fn moment(at: Option<i64>, never: &'static str) -> AnyView {
     match at {

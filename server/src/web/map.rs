@@ -258,6 +258,10 @@ async fn refuse(
     let on = format!("{method} {}", uri.path());
     let deed = Deed::refused(caller.doer(), Act::Request, on, need.to_string());
     front.registrar.tell(&deed).await;
+    if page {
+        let view = app::office::people::not_allowed(&need.to_string());
+        return super::office::framed(StatusCode::FORBIDDEN, "Not for you", view);
+    }
     forbidden(need)
 }
 
