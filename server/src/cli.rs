@@ -12,6 +12,8 @@ mod audit;
 mod backup;
 pub mod check;
 pub mod demo;
+pub mod fabric;
+mod kept;
 mod key;
 mod offline;
 mod opened;
@@ -64,6 +66,8 @@ enum Command {
     User(user::Args),
     /// Make, list and revoke API tokens
     Token(token::Args),
+    /// Register, list, test, switch and remove fabrics, also while a server runs
+    Fabric(fabric::Args),
     /// Print the CRDs of all kinds as YAML, made from the Rust types
     #[command(after_help = "Example:\n  hnp crds | kubectl apply --server-side -f -")]
     Crds,
@@ -140,6 +144,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Key(args) => key::run(args, cli.config),
         Command::User(args) => user::run(args, cli.config),
         Command::Token(args) => token::run(args, cli.config),
+        Command::Fabric(args) => fabric::run(args, cli.config),
         Command::Crds => print::crds(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hnp", &mut std::io::stdout());

@@ -55,21 +55,7 @@ impl Account {
             sessions: open,
             tokens,
         } = self;
-        let password = if source == "password" {
-            view! {
-                <form class="form" method="post" action="/account/password">
-                    <input type="text" name="user" value=name.clone() autocomplete="username" hidden readonly/>
-                    {password_field("current", "Current password", "current-password", "", current_error)}
-                    {password_field("new", "New password", "new-password", "12 characters or more; a few words make a good one", new_error)}
-                    {password_field("again", "New password again", "new-password", "", again_error)}
-                    <p class="form-actions"><button data-look="primary">"Change password"</button></p>
-                    <p class="hint">"Your other sessions end; this one stays."</p>
-                </form>
-            }
-            .into_any()
-        } else {
-            view! { <p class="lead">"You sign in through an identity provider; change your password there."</p> }.into_any()
-        };
+        let password = password(source, &name, [current_error, new_error, again_error]);
         let others = open.iter().any(|session| !session.current).then(|| {
             view! { <form class="form-actions" method="post" action="/account/sessions"><button>"End all other sessions"</button></form> }
         });
@@ -106,4 +92,23 @@ impl Account {
             </div>
         }
     }
+}
+
+/// How one's own password is changed.
+fn password(source: &str, name: &str, errors: [Option<String>; 3]) -> AnyView {
+    let [current, new, again] = errors;
+    if source != "password" {
+        return view! { <p class="lead">"You sign in through an identity provider; change your password there."</p> }.into_any();
+    }
+    view! {
+        <form class="form" method="post" action="/account/password">
+            <input type="text" name="user" value=name.to_owned() autocomplete="username" hidden readonly/>
+            {password_field("current", "Current password", "current-password", "", current)}
+            {password_field("new", "New password", "new-password", "12 characters or more; a few words make a good one", new)}
+            {password_field("again", "New password again", "new-password", "", again)}
+            <p class="form-actions"><button data-look="primary">"Change password"</button></p>
+            <p class="hint">"Your other sessions end; this one stays."</p>
+        </form>
+    }
+    .into_any()
 }

@@ -94,7 +94,7 @@ impl AuditPage {
                 </header>
                 {chain_view(chain)}
                 {filter_row(&filters, misread.as_ref(), narrowed)}
-                {entries(links, narrowed)}
+                {entries(&links, narrowed)}
                 {pages(newest, older)}
             </div>
         }
@@ -197,7 +197,7 @@ fn choice(
     }
 }
 
-fn entries(links: Vec<Link>, narrowed: bool) -> impl IntoView {
+fn entries(links: &[Link], narrowed: bool) -> impl IntoView + use<> {
     if links.is_empty() {
         let says = if narrowed {
             "No entry is like this. Take a filter away, or look at other days."

@@ -143,8 +143,8 @@ impl List {
     }
 }
 
-fn line(line: Line) -> impl IntoView {
-    let Line { name, state, access, kinds: (live, kinds), closed } = line;
+fn line(of: Line) -> impl IntoView {
+    let Line { name, state, access, kinds: (n_live, kinds), closed } = of;
     let given = access.as_ref().is_some_and(|access| access.kind == AccessKind::CommandLine);
     let off = state.as_ref().is_some_and(|state| state.state == Connectivity::Disabled);
     let server = state.as_ref().map(|state| state.server.clone()).filter(|text| !text.is_empty());
@@ -160,7 +160,7 @@ fn line(line: Line) -> impl IntoView {
     };
     let note = given.then(|| view! { " "<span class="tag">"command line"</span> });
     let href = format!("/f/{name}");
-    let count = if off || kinds == 0 { "–".to_owned() } else { format!("{live} of {kinds}") };
+    let count = if off || kinds == 0 { "–".to_owned() } else { format!("{n_live} of {kinds}") };
     view! {
         <tr data-off=off.then_some("") data-fabric=name.clone()>
             <th scope="row"><span><a class="mono" href=href>{name.clone()}</a>{note}</span></th>

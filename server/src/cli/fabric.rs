@@ -13,7 +13,9 @@ use clap::{Args as ClapArgs, Subcommand};
 use domain::{
     access::Means,
     audit::Doer,
-    connection::{Access, Examination, LARGEST_KUBECONFIG, LARGEST_TOKEN, Outcome as Found, Secret},
+    connection::{
+        Access, Examination, LARGEST_KUBECONFIG, LARGEST_TOKEN, Outcome as Found, Secret,
+    },
     topic::FabricId,
 };
 use engine::{cluster::kubeconfig::Permissions, hub::Hub};
@@ -21,9 +23,10 @@ use serde_json::{Value, json};
 
 use super::{
     Failure, Outcome,
-    offline::{Place, minute, say, say_json, table, with_kept},
+    kept::{Place, minute, say, say_json, table, with_kept},
 };
 use crate::{
+    config::KubeconfigRules,
     fabrics::{
         examine,
         input::{self, AccessInput, WatchInput},
@@ -175,9 +178,10 @@ fn on<F: Future<Output = Outcome>>(
     file: Option<PathBuf>,
     work: impl FnOnce(Register) -> F,
 ) -> Outcome {
-    with_kept(place, file, |_, Kept { store, directory, vault }| {
+    with_kept(place, file, |config, Kept { store, directory, vault }| {
         let registrar = Registrar::new(directory, Arc::new(Hub::new()), Terms::default());
-        work(Register::new(registrar, store, vault, Permissions::NONE))
+        let KubeconfigRules { exec, files } = config.kubeconfig;
+        work(Register::new(registrar, store, vault, Permissions { exec, files }))
     })
 }
 
@@ -344,7 +348,10 @@ async fn remove(register: Register, name: String, yes: bool) -> Outcome {
     let word = if yes { "lost with it" } else { "would be lost" };
     let since = minute(lost.since_ms);
     say(&format!("{word}: {} events since {since}, {} changes", lost.events, lost.changes));
-    say(&format!("roles that name it: {}", if users.is_empty() { "none".to_owned() } else { users.join(", ") }));
+    say(&format!(
+        "roles that name it: {}",
+        if users.is_empty() { "none".to_owned() } else { users.join(", ") }
+    ));
     say(&format!("tokens that name it: {}", lost.tokens.len()));
     if yes {
         say(&format!("fabric {id} is removed"));

@@ -84,7 +84,7 @@ fn step(step: Step) -> impl IntoView {
     let took = (outcome != Outcome::Skipped).then(|| format!(" ({ms} ms)"));
     let remedy = remedy.map(|remedy| view! { <br/><b>{printable(&remedy).into_owned()}</b> });
     let evidence = (!evidence.is_empty()).then(|| {
-        let rows = evidence.into_iter().map(fact).collect_view();
+        let rows = evidence.iter().map(fact).collect_view();
         view! { <details class="more"><summary>"Evidence"</summary><dl class="facts">{rows}</dl></details> }
     });
     view! {
@@ -96,7 +96,7 @@ fn step(step: Step) -> impl IntoView {
     }
 }
 
-fn fact(fact: Fact) -> impl IntoView {
+fn fact(fact: &Fact) -> impl IntoView + use<> {
     let (name, value) = (printable(&fact.name).into_owned(), printable(&fact.value).into_owned());
     view! { <dt>{name}</dt><dd data-form="mono">{value}</dd> }
 }

@@ -45,7 +45,6 @@ const WAIT: Duration = Duration::from_secs(3);
 /// Their routes.
 pub fn routes() -> Router<Front> {
     Router::new()
-        .route("/settings", get(|| async { Redirect::to("/settings/fabrics") }))
         .route("/settings/fabrics", get(list))
         .route("/settings/fabrics/new", get(form::new).post(form::create))
         .route("/settings/fabrics/{fabric}", get(one).post(change))
