@@ -67,6 +67,7 @@ impl From<StoreError> for PeopleError {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors are handed over as they come")]
 fn field(field: &'static str, detail: impl ToString) -> PeopleError {
     PeopleError::Field { field, detail: detail.to_string() }
 }
@@ -468,7 +469,7 @@ pub fn life(text: &str) -> Option<i64> {
 
 /// What somebody typed as an id, fit for an error.
 fn printable(id: &str) -> String {
-    id.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
+    id.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
 #[cfg(test)]

@@ -140,7 +140,39 @@ pub fn router(front: Front) -> Router {
     if front.metrics != MetricsAt::Elsewhere {
         probes = probes.route("/metrics", get(probes::metrics));
     }
-    let live = Router::new()
+    let limited = middleware::from_fn_with_state(front.limits, limits::keep);
+    let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
+    let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
+    Router::new()
+        .merge(probes)
+        .merge(live_link())
+        .merge(recorded())
+        .merge(accounts())
+        .merge(persons())
+        .merge(doors())
+        .merge(api::fabrics::routes())
+        .merge(settings::fabrics::routes())
+        .merge(house())
+        .merge(pages::router(&front))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(probes::wrong_method)
+        .layer(middleware::from_fn_with_state(front.clone(), office::print))
+        .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
+        .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
+        .layer(sessions::layer(&front.registrar, front.secure_cookies))
+        // The bounds of `limits` are the only ones.
+        .layer(DefaultBodyLimit::disable())
+        // From the inside out: a request comes through them from the last to the first.
+        .layer(limited)
+        .layer(guarded)
+        .layer(middleware::from_fn(headers::harden))
+        .layer(seen)
+        .with_state(front)
+}
+
+/// The live link and who one is.
+fn live_link() -> Router<Front> {
+    Router::new()
         .route("/api/v1/session", get(door::who).post(door::sign_in).delete(door::sign_out))
         .route("/api/v1/live", get(live::upgrade))
         // Never compressed: what compresses collects.
@@ -149,12 +181,20 @@ pub fn router(front: Front) -> Router {
         .route(
             "/api/v1/live/snapshot",
             get(snapshot::one).post(snapshot::many).layer(CompressionLayer::new()),
-        );
-    let doors = Router::new()
+        )
+}
+
+/// Signing in and out, as pages.
+fn doors() -> Router<Front> {
+    Router::new()
         .route("/login", get(door::forms::login).post(door::forms::enter))
         .route("/logout", post(door::forms::exit))
-        .route("/setup/{token}", get(door::forms::setup).post(door::forms::found));
-    let records = Router::new()
+        .route("/setup/{token}", get(door::forms::setup).post(door::forms::found))
+}
+
+/// What was recorded of fabrics.
+fn recorded() -> Router<Front> {
+    Router::new()
         .route("/api/v1/fabrics/{fabric}/events", get(records::events))
         .route("/api/v1/fabrics/{fabric}/objects", get(records::objects))
         .route(
@@ -162,17 +202,24 @@ pub fn router(front: Front) -> Router {
             get(records::history),
         )
         .layer(middleware::from_fn(etag::tag))
-        .layer(CompressionLayer::new());
-    let house = Router::new()
+        .layer(CompressionLayer::new())
+}
+
+/// The audit log, and what the interface says of itself.
+fn house() -> Router<Front> {
+    Router::new()
         .route("/api/v1/audit", get(api::audit::list))
         .route("/api/v1/openapi.json", get(openapi::serve))
         .layer(middleware::from_fn(etag::tag))
         .route("/audit", get(audit_page::show))
         .route("/api/v1/audit/export", get(api::audit::export))
         .route("/api/v1/audit/verify", get(api::audit::check))
-        .layer(CompressionLayer::new());
-    let limited = middleware::from_fn_with_state(front.limits, limits::keep);
-    let accounts = Router::new()
+        .layer(CompressionLayer::new())
+}
+
+/// Users, tokens and sessions, for programs.
+fn accounts() -> Router<Front> {
+    Router::new()
         .route("/api/v1/users", get(api::users::list).post(api::users::create))
         .route(
             "/api/v1/users/{user}",
@@ -187,8 +234,12 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/tokens/{id}", get(api::tokens::one).delete(api::tokens::revoke))
         .route("/api/v1/sessions", get(api::sessions::list).delete(api::sessions::end_others))
         .route("/api/v1/sessions/{id}", delete(api::sessions::end))
-        .route("/api/v1/password", put(api::sessions::change_password));
-    let persons = Router::new()
+        .route("/api/v1/password", put(api::sessions::change_password))
+}
+
+/// The same as pages.
+fn persons() -> Router<Front> {
+    Router::new()
         .route("/settings", get(settings::users::settings))
         .route("/settings/users", get(settings::users::list).post(settings::users::create))
         .route("/settings/users/{user}", get(settings::users::one))
@@ -206,32 +257,5 @@ pub fn router(front: Front) -> Router {
         .route("/account/sessions", post(settings::account::end))
         .route("/account/tokens", post(settings::account::create))
         .route("/account/tokens/revoke", post(settings::account::revoke))
-        .layer(CompressionLayer::new());
-    let guarded = middleware::from_fn_with_state(Arc::clone(&front.guard), guard::check);
-    let seen = middleware::from_fn_with_state(Arc::clone(&front.proxies), proxy::see);
-    Router::new()
-        .merge(probes)
-        .merge(live)
-        .merge(records)
-        .merge(accounts)
-        .merge(persons)
-        .merge(doors)
-        .merge(api::fabrics::routes())
-        .merge(settings::fabrics::routes())
-        .merge(house)
-        .merge(pages::router(&front))
-        .fallback(assets::serve)
-        .method_not_allowed_fallback(probes::wrong_method)
-        .layer(middleware::from_fn_with_state(front.clone(), office::print))
-        .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
-        .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
-        .layer(sessions::layer(&front.registrar, front.secure_cookies))
-        // The bounds of `limits` are the only ones.
-        .layer(DefaultBodyLimit::disable())
-        // From the inside out: a request comes through them from the last to the first.
-        .layer(limited)
-        .layer(guarded)
-        .layer(middleware::from_fn(headers::harden))
-        .layer(seen)
-        .with_state(front)
+        .layer(CompressionLayer::new())
 }

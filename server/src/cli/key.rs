@@ -50,14 +50,14 @@ enum Command {
 }
 
 /// Runs `hnp key`.
-pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let (Command::Rotate { place, .. } | Command::List { place, .. }) = &args.command;
     let config = place.config(file)?;
     runtime()?.block_on(async {
         let opened = opened::open(&config).await?;
-        let ended = match args.command {
-            Command::Rotate { json, .. } => change(&opened, json).await,
-            Command::List { json, .. } => Ok(list(&opened, json)),
+        let ended = match &args.command {
+            Command::Rotate { json, .. } => change(&opened, *json).await,
+            Command::List { json, .. } => Ok(list(&opened, *json)),
         };
         opened.close().await;
         ended

@@ -216,9 +216,9 @@ impl TestHouse {
             address,
             http,
             records,
-            directory,
             tls,
             registrar,
+            directory,
             cancel,
             tracker,
         }

@@ -136,7 +136,7 @@ pub async fn change(
     let name = known(&name)?;
     let people = People::new(&front.registrar, &caller);
     let expected = expected(&headers)?;
-    let changed = async {
+    let work = async {
         on_revision(&people, &name, expected).await?;
         // The password first: it alone can be refused for what it is.
         if let Some(password) = &changes.password {
@@ -151,7 +151,7 @@ pub async fn change(
         }
         people.user(&name).await
     };
-    let user = changed.await.map_err(|error| told(&error))?;
+    let user = work.await.map_err(|error| told(&error))?;
     let mut response = answer(StatusCode::OK, &described(&user));
     tag(&mut response, &version(&user));
     Ok(response)

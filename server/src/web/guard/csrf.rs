@@ -84,7 +84,6 @@ impl Suspicion {
 }
 
 /// The whole decision.
-#[expect(clippy::match_same_arms, reason = "the order of the rows is the rule")]
 pub const fn judge(
     intent: Intent,
     carried: Carried,

@@ -239,11 +239,13 @@ pub fn one_of(words: &[&str]) -> Value {
 }
 
 /// Or null.
+#[expect(clippy::needless_pass_by_value, reason = "schemas are put together as they are made")]
 pub fn or_null(schema: Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
 /// A list.
+#[expect(clippy::needless_pass_by_value, reason = "schemas are put together as they are made")]
 pub fn list(of: Value) -> Value {
     json!({"type": "array", "items": of})
 }
@@ -277,6 +279,7 @@ pub fn open(mut object: Value) -> Value {
 }
 
 /// A map from names to values of a form.
+#[expect(clippy::needless_pass_by_value, reason = "schemas are put together as they are made")]
 pub fn map_of(schema: Value) -> Value {
     json!({"type": "object", "additionalProperties": schema})
 }

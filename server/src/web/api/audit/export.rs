@@ -90,8 +90,8 @@ fn row(link: &Link) -> String {
     let time = super::time(link.at_ms).unwrap_or_default();
     let value = |value: Option<&Value>| value.map(ToString::to_string).unwrap_or_default();
     let mut cells = vec![link.seq.to_string(), time];
-    match deed {
-        Some(Deed { who, act, on, fabric, before, after, outcome, evidence }) => cells.extend([
+    if let Some(Deed { who, act, on, fabric, before, after, outcome, evidence }) = deed {
+        cells.extend([
             who.user.unwrap_or_default(),
             who.means.word().to_owned(),
             who.credential.unwrap_or_default(),
@@ -103,12 +103,11 @@ fn row(link: &Link) -> String {
             evidence.unwrap_or_default(),
             value(before.as_ref()),
             value(after.as_ref()),
-        ]),
+        ]);
+    } else {
         // Written by a newer version: what it says is kept as evidence.
-        None => {
-            cells.extend(std::iter::repeat_n(String::new(), 8));
-            cells.extend([link.text.clone(), String::new(), String::new()]);
-        }
+        cells.extend(std::iter::repeat_n(String::new(), 8));
+        cells.extend([link.text.clone(), String::new(), String::new()]);
     }
     cells.push(link.digest.clone());
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
@@ -161,15 +160,12 @@ fn pieces(
             for (n, link) in links.iter().enumerate() {
                 text.push_str(&format.line(link, first && n == 0));
             }
-            let next = match links.last().filter(|_| links.len() == PAGE) {
-                Some(last) => {
-                    let before = Some(last.seq);
-                    At::Page { query: AuditQuery { before, ..query }, first: false }
-                }
-                None => {
-                    text.push_str(format.tail());
-                    At::Over
-                }
+            let next = if let Some(last) = links.last().filter(|_| links.len() == PAGE) {
+                let before = Some(last.seq);
+                At::Page { query: AuditQuery { before, ..query }, first: false }
+            } else {
+                text.push_str(format.tail());
+                At::Over
             };
             Ok(Some((Bytes::from(text), (next, None))))
         }
@@ -204,13 +200,13 @@ mod tests {
             r#"{"of":"a newer version"}"#,
         ] {
             let link = Link { seq: 7, at_ms: 0, text: text.replace(',', " ,"), digest: "d".into() };
-            let line = row(&link);
+            let printed = row(&link);
             let mut quoted = false;
-            let commas = line.chars().filter(|c| {
+            let commas = printed.chars().filter(|c| {
                 quoted ^= *c == '"';
                 *c == ',' && !quoted
             });
-            assert_eq!(commas.count() + 1, n, "{line}");
+            assert_eq!(commas.count() + 1, n, "{printed}");
         }
     }
 }
