@@ -4,7 +4,7 @@ import { accessible, expect, live, pill, row, shot, test } from './fixtures.ts';
 
 const LIST = '/f/demo/switches?q=leaf';
 
-test.use({ user: undefined, consoleAllow: /status of 401|WebSocket connection to/ });
+test.use({ user: '', consoleAllow: /status of 401|WebSocket connection to/ });
 
 async function submit(page: Page, user: string, password: string): Promise<void> {
   await page.getByLabel('User name').fill(user);

@@ -31,8 +31,8 @@ interface Options {
   bare: boolean;
   /** What is wrong with that cluster before anybody watches it. (`apart`, with `--faults` in `hnpArgs`.) */
   wrong: Fault | undefined;
-  /** As whom the browser is signed in: `admin`, with the demo also `operator` and `viewer`; `undefined`: as nobody. */
-  user: string | undefined;
+  /** As whom the browser is signed in: `admin`, with the demo also `operator` and `viewer`; empty: as nobody. (`undefined` would be the default.) */
+  user: string;
   /** Puts the test's own TCP proxy between browser and server. */
   viaProxy: boolean;
   /** Puts the test's own HTTP proxy between browser and server, which treats each way of the link by itself. */
@@ -110,7 +110,7 @@ export const test = base.extend<Fixtures & Options>({
   },
 
   storageState: async ({ hnp, user }, use) => {
-    await use(user === undefined ? undefined : await hnp.signIn(user));
+    await use(user === '' ? undefined : await hnp.signIn(user));
   },
 
   cluster: async ({ hnp, sim }, use) => {

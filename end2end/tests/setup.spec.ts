@@ -32,12 +32,17 @@ interface Kubeconfig {
   users: { user: { token?: string } }[];
 }
 
-const test = base.extend<{ console: Hnp; kubeconfig: string }>({
-  // The journey's own server, in the place of the fixtures'.
-  console: async ({}, use) => {
+const test = base.extend<{ kubeconfig: string }>({
+  // A server that nobody was at yet, in the place of the fixtures'.
+  hnp: async ({}, use) => {
     const hnp = await Hnp.start({ command: 'serve', fresh: true });
     await use(hnp);
     await hnp.stop();
+  },
+
+  // As nobody.
+  storageState: async ({}, use) => {
+    await use(undefined);
   },
 
   kubeconfig: async ({}, use) => {
@@ -55,7 +60,7 @@ const test = base.extend<{ console: Hnp; kubeconfig: string }>({
   },
 });
 
-test.use({ user: undefined, bare: true, consoleAllow: /status of 4(22|01)|WebSocket connection to/ });
+test.use({ consoleAllow: /status of 4(22|01)|WebSocket connection to/ });
 test.describe.configure({ timeout: 300_000 });
 
 const error = (page: Page, field: string) => page.locator(`#${field}-says.error`);
@@ -95,7 +100,7 @@ async function becomeAdmin(page: Page, hnp: Hnp): Promise<void> {
   await expect(page).toHaveURL(/\/settings\/fabrics\/new$/);
 }
 
-test('from the set-up link to a live fabric of one\'s own, with every mistake explained', async ({ page, console: hnp, kubeconfig }) => {
+test('from the set-up link to a live fabric of one\'s own, with every mistake explained', async ({ page, hnp, kubeconfig }) => {
   const config = parse(kubeconfig) as Kubeconfig;
   const token = config.users[0]?.user.token ?? 'no token';
   const begun = Date.now();
@@ -157,7 +162,7 @@ test('from the set-up link to a live fabric of one\'s own, with every mistake ex
   await shot(page, 'setup-live');
 });
 
-test('the pages of fabrics are accessible in every width and theme, and say what is lost before it is', async ({ page, console: hnp, kubeconfig }) => {
+test('the pages of fabrics are accessible in every width and theme, and say what is lost before it is', async ({ page, hnp, kubeconfig }) => {
   await becomeAdmin(page, hnp);
   await looksGood(page, 'new');
   await page.getByRole('link', { name: 'Address and token' }).click();
@@ -210,7 +215,7 @@ test('the pages of fabrics are accessible in every width and theme, and say what
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a fabric is tested and added all the same', async ({ page, console: hnp, kubeconfig }) => {
+  test('a fabric is tested and added all the same', async ({ page, hnp, kubeconfig }) => {
     await becomeAdmin(page, hnp);
     await page.getByLabel('Kubeconfig', { exact: true }).fill(kubeconfig);
     await press(page, 'Test');

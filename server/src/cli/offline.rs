@@ -1,15 +1,14 @@
-//! What commands share that work on the database themselves, whether or not a server runs on it.
+//! What commands share that work on people, whether or not a server runs on the database.
 //!
 //! Invariant: a password comes from the terminal, without echo, or from stdin; never from an argument or the
 //! environment, where other users of the machine could read it.
 
 use std::{
-    io::{BufRead as _, IsTerminal as _, Read as _, Write as _},
+    io::{BufRead as _, IsTerminal as _, Read as _},
     path::PathBuf,
     sync::Arc,
 };
 
-use clap::Args as ClapArgs;
 use domain::{
     access::{Rights, Role},
     account::UserName,
@@ -17,24 +16,15 @@ use domain::{
 };
 use engine::{hub::Hub, store::directory::OrderError};
 
-use super::{Failure, Outcome, configure, runtime};
+pub(super) use super::kept::{Place, minute, say, say_json, table};
+use super::{Failure, Outcome, kept::with_kept};
 use crate::{
-    config::Flags,
     people::{People, PeopleError},
-    records,
     registrar::{Registrar, Terms},
 };
 
 /// Longest line that is read as a password, in bytes.
 const LONGEST_LINE: u64 = 4_096;
-
-/// Which database.
-#[derive(Debug, ClapArgs)]
-pub(super) struct Place {
-    /// Where data lies, if not where the configuration says
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<String>,
-}
 
 /// Does something to people, on the database that the configuration names.
 pub(super) fn with_people<F>(
@@ -45,14 +35,9 @@ pub(super) fn with_people<F>(
 where
     F: Future<Output = Outcome>,
 {
-    let flags = Flags { file, data_dir: place.data_dir, ..Flags::default() };
-    let (config, _) = configure(&flags)?;
-    runtime()?.block_on(async {
-        let kept = records::open(&config).await?;
+    with_kept(place, file, |_, kept| {
         let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), Terms::default());
-        let done = work(People::console(&registrar), registrar).await;
-        kept.store.close().await;
-        done
+        work(People::console(&registrar), registrar)
     })
 }
 
@@ -108,32 +93,6 @@ pub(super) fn password(stdin: bool) -> Result<String, Failure> {
     Ok(first)
 }
 
-/// Prints a line, for people and scripts. A closed pipe (`| head`) is no failure of ours.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// Prints a JSON value over several lines.
-pub(super) fn say_json(value: &serde_json::Value) {
-    say(&format!("{value:#}"));
-}
-
-/// Prints rows with aligned columns under a heading.
-pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
-    let heading = heading.map(str::to_owned);
-    let all: Vec<&[String; N]> = std::iter::once(&heading).chain(rows).collect();
-    let mut widths = [0; N];
-    for row in &all {
-        for (width, cell) in widths.iter_mut().zip(row.iter()) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in all {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        say(cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-}
-
 /// Reads a user's name.
 pub(super) fn parse_user(text: &str) -> Result<UserName, String> {
     text.parse().map_err(|error| format!("{error}"))
@@ -162,11 +121,4 @@ pub(super) fn rights(everywhere: Option<Role>, on: &[(FabricId, Role)]) -> Right
     let single = on.iter().map(|(fabric, role)| (Some(fabric.clone()), *role));
     let all = everywhere.into_iter().chain(single);
     all.fold(Rights::default(), |rights, (scope, role)| rights.with(scope, role))
-}
-
-/// A time to the minute, as lists show it.
-pub(super) fn minute(ms: Option<i64>) -> String {
-    let time = ms.and_then(crate::web::api::form::time);
-    let time = time.and_then(|time| Some(format!("{} {}Z", time.get(..10)?, time.get(11..16)?)));
-    time.unwrap_or_else(|| "never".to_owned())
 }

@@ -154,8 +154,8 @@ fn of_kubeconfig(error: &KubeconfigError) -> Complaint {
             on("this is no kubeconfig: it does not read as YAML of its form".to_owned(), FLATTENED)
         }
         KubeconfigError::TooLarge { .. } => on("it is larger than 1 MiB".to_owned(), FLATTENED),
-        KubeconfigError::NoContext { wanted, known, .. } if known.is_empty() => {
-            on(format!("it has no context {wanted}, and no other either"), FLATTENED)
+        KubeconfigError::NoContext { known, .. } if known.is_empty() => {
+            on("this is no kubeconfig: there is no context in it".to_owned(), FLATTENED)
         }
         KubeconfigError::NoContext { wanted, known, .. } => Complaint::on(
             Field::Context,

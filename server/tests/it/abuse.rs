@@ -252,7 +252,7 @@ async fn closing_or_garbling_at_any_byte_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_links_opened_and_dropped_leave_nothing_behind() {
-    let house = TestHouse::vlab().await;
+    let house = TestHouse::vlab_with(|config| config.limits.per_user = 300).await;
     let mut clients = Vec::new();
     for n in 0..200 {
         let mut client = Client::hello(house.address, json!([{"topic": "objects/*/*"}])).await;

@@ -165,7 +165,12 @@ pub(crate) struct TestHouse {
 impl TestHouse {
     /// On the demo's fabric, all twelve kinds live.
     pub(crate) async fn vlab() -> Self {
-        let house = Self::on(Yard::vlab().await, |_| ()).await;
+        Self::vlab_with(|_| ()).await
+    }
+
+    /// The same with a configuration of one's own.
+    pub(crate) async fn vlab_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let house = Self::on(Yard::vlab().await, adjust).await;
         house.twelve_live().await;
         house
     }

@@ -218,7 +218,7 @@ async fn who_does_not_read_at_all_is_cut_off_over_any_transport_and_is_counted()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn some_hundreds_are_told_to_come_back_one_after_the_other() {
-    let house = TestHouse::vlab().await;
+    let house = TestHouse::vlab_with(|config| config.limits.per_user = 400).await;
     let mut clients = Vec::new();
     for n in 0..300 {
         let topics = json!([{"topic": "state/test"}]);

@@ -96,7 +96,9 @@ pub fn refused(error: &OrderError) -> Refusal {
     let detail = error.to_string();
     match error {
         OrderError::Exists { .. } => problem(StatusCode::CONFLICT, "exists", &detail),
-        OrderError::Missing { .. } => return missing(&detail),
+        OrderError::Missing { .. } => {
+            return missing(&format!("{detail}; it may have been removed, or its name is mistyped"));
+        }
         OrderError::Changed { revision, .. } => {
             let mut response = problem(StatusCode::PRECONDITION_FAILED, "changed", &detail);
             tag(&mut response, &format!("{revision}"));
