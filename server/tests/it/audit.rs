@@ -105,7 +105,9 @@ async fn an_export_is_whole_can_be_checked_and_is_in_the_log_itself() {
         .collect();
     links.reverse();
     let mut checker = Checker::default();
-    links.iter().for_each(|link| checker.check(link).unwrap());
+    for link in &links {
+        checker.check(link).unwrap();
+    }
     assert!(checker.seq > 450);
     let log = pages(&house, "act=audit-export").await;
     assert_eq!(log.len(), 1);

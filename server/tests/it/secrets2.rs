@@ -50,7 +50,7 @@ impl Person {
         let status = response.status().as_u16();
         let cookie = response.headers().get("set-cookie").map(|set| set.to_str().unwrap());
         if let Some(cookie) = cookie.and_then(|set| set.split(';').next()) {
-            self.cookie = cookie.to_owned();
+            cookie.clone_into(&mut self.cookie);
         }
         let place = response.headers().get("location").map(|way| way.to_str().unwrap().to_owned());
         let body = response.text().await.unwrap();
