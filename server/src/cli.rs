@@ -141,7 +141,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Audit(args) => audit::run(args, cli.config),
         Command::Backup(args) => backup::run(&args, cli.config),
         Command::Restore(args) => restore::run(&args, cli.config),
-        Command::Key(args) => key::run(args, cli.config),
+        Command::Key(args) => key::run(&args, cli.config),
         Command::User(args) => user::run(args, cli.config),
         Command::Token(args) => token::run(args, cli.config),
         Command::Fabric(args) => fabric::run(args, cli.config),

@@ -50,7 +50,7 @@ enum Command {
 }
 
 /// Runs `hnp key`.
-pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
+pub(super) fn run(args: &Args, file: Option<PathBuf>) -> Outcome {
     let (Command::Rotate { place, .. } | Command::List { place, .. }) = &args.command;
     let config = place.config(file)?;
     runtime()?.block_on(async {
