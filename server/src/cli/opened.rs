@@ -16,7 +16,7 @@ use engine::{
 
 use super::{Failure, configure};
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, KeySource},
     records,
 };
 
@@ -68,7 +68,10 @@ pub(super) async fn open(config: &Config) -> Result<Opened, Failure> {
 
 /// Where keys come from, as the vault takes it.
 pub(super) fn keys(config: &Config) -> vault::KeySource {
-    vault::KeySource::File(config.data_dir.join("secret.key"))
+    match &config.key {
+        KeySource::File(path) => vault::KeySource::File(path.clone()),
+        KeySource::Value(value) => vault::KeySource::Value(value.reveal().to_owned().into()),
+    }
 }
 
 /// Why a vault could not be opened, as the command line says it.

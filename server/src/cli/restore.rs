@@ -90,10 +90,14 @@ async fn restore(args: &Args, config: &Config, place: &Path) -> Outcome {
     Ok(0)
 }
 
+/// The folder of a file.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the folder of the database, for the owner alone.
 fn folder_for(place: &Path) -> anyhow::Result<PathBuf> {
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    let folder = folder_of(place).to_owned();
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -135,6 +139,23 @@ impl Keys {
             }
             (error, ..) => Err(opened::locked(error)),
         }
+    }
+}
+
+impl Keys {
+    /// Puts the key that the backup brings at its place, and what is there aside.
+    fn take(&self, suffix: &str) -> std::io::Result<()> {
+        let Some((from, to)) = &self.bring else { return Ok(()) };
+        std::fs::DirBuilder::new().recursive(true).create(folder_of(to))?;
+        if to.exists() {
+            std::fs::rename(to, format!("{}{suffix}", to.display()))?;
+        }
+        if std::fs::rename(from, to).is_err() {
+            // On another disk than the database: its rights are copied too.
+            std::fs::copy(from, to)?;
+        }
+        std::fs::File::open(to)?.sync_all()?;
+        std::fs::File::open(folder_of(to))?.sync_all()
     }
 }
 
@@ -219,20 +240,15 @@ async fn take(aside: &Aside, place: &Path, database: &Path, keys: &Keys) -> Resu
             Failure::new(error, "stop the server, and run this again")
         })?;
     }
-    let moved = || -> std::io::Result<()> {
-        if let Some((from, to)) = &keys.bring {
-            if to.exists() {
-                std::fs::rename(to, format!("{}{}", to.display(), aside.suffix))?;
-            }
-            std::fs::rename(from, to)?;
-        }
-        std::fs::rename(database, place)?;
-        std::fs::File::open(place.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    moved().map_err(|error| {
-        let error = anyhow::Error::new(error).context("the backup could not take its place");
+    let half = |error: anyhow::Error| {
+        let error = error.context("the backup could not take its place");
         Failure::new(error, "what was there lies beside it, its name with `.before-` and the time")
-    })
+    };
+    keys.take(&aside.suffix).map_err(|error| half(error.into()))?;
+    // Brings the database into its one file first.
+    set_aside(database, place).await.map_err(|error| half(error.into()))?;
+    let folder = std::fs::File::open(folder_of(place));
+    folder.and_then(|folder| folder.sync_all()).map_err(|error| half(error.into()))
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]

@@ -74,7 +74,7 @@ async fn house() -> (Folder, PathBuf) {
         (fabric("open", None), Act::FabricCreate),
         (Order::Tell, Act::SignIn),
     ] {
-        store.order(order, &deed(act, "evidence-of-it"), NOW).await.unwrap();
+        store.order(order, &deed(act, &format!("evidence-of-{}", act.word())), NOW).await.unwrap();
     }
     let session = Session {
         digest: Digest("5".repeat(64)),
@@ -157,7 +157,7 @@ async fn a_whole_log_is_called_whole_and_a_planted_edit_is_named() {
         serde_json::from_str(&done(&folder, &["audit", "verify", "--json"]).await).unwrap();
     assert_eq!((&report["whole"], &report["entries"]), (&true.into(), &4.into()));
     assert!(said.contains(report["head"].as_str().unwrap()), "{said} {report}");
-    tamper(&data, r#""act":"sign-in""#, r#""act":"request""#).await;
+    tamper(&data, "evidence-of-sign-in", "evidence-of-signing").await;
     refused(&folder, &["audit", "verify"], &["not whole", "entry 4", "evidence"]).await;
     let ended = run(&folder, &["audit", "verify", "--json"]).await;
     let report: Value = serde_json::from_str(&ended.out).unwrap();
@@ -346,7 +346,7 @@ async fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
             "edited.tar",
             {
                 let mut edited = good.clone();
-                let text = b"evidence-of-it";
+                let text = b"evidence-of-sign-in";
                 let at = edited.windows(text.len()).position(|some| some == text).unwrap();
                 edited[at] = b'E';
                 edited
@@ -375,7 +375,7 @@ async fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_whose_log_is_not_whole_is_made_and_restored_only_where_that_is_accepted() {
     let (folder, data) = house().await;
-    tamper(&data, r#""act":"sign-in""#, r#""act":"request""#).await;
+    tamper(&data, "evidence-of-sign-in", "evidence-of-signing").await;
     let said = done(&folder, &["backup", "b.tar"]).await;
     assert!(said.contains("not whole"), "{said}");
     let into = ["restore", "b.tar", "--data-dir", "new"];

@@ -247,8 +247,12 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        for pool in [&self.readers, &self.writer] {
+            // Twice: a connection that was on its way back when the pool was closed is put among the idle
+            // ones after the first call looked there, and stays open. The first call waits until it is there.
+            pool.close().await;
+            pool.close().await;
+        }
     }
 }
 

@@ -304,3 +304,17 @@ async fn an_unsound_database_is_told_from_a_sound_one() {
     let unsound = store.inspect().await;
     assert!(matches!(unsound, Err(StoreError::Damaged { .. })), "{unsound:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_database_is_in_its_one_file_and_free_at_once() {
+    for n in 0..40 {
+        let (folder, store) = in_a_file().await;
+        made(&store, n).await.unwrap();
+        let _ = store.users().await.unwrap();
+        store.close().await;
+        let file = folder.path().join("hnp.db");
+        let beside = std::fs::metadata(folder.path().join("hnp.db-wal"));
+        assert!(beside.is_err(), "round {n}: what was written lies beside the file still");
+        set_aside(&file, &folder.path().join("aside.db")).await.unwrap();
+    }
+}
