@@ -152,7 +152,7 @@ impl Jobs {
         let held = self.held();
         let own = held.values().filter(|kept| kept.owner == *owner);
         let mut jobs: Vec<Job> = own.map(|kept| kept.job.borrow().clone()).collect();
-        jobs.sort_by(|one, other| other.started_ms.cmp(&one.started_ms));
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.started_ms));
         jobs
     }
 

@@ -194,9 +194,10 @@ pub async fn test(
 ) -> Answer {
     let id = known(&name)?;
     // Without a body it is tested as it is.
-    let body = match request.headers().contains_key(header::CONTENT_TYPE) {
-        true => Some(Given::<FabricChange>::from_request(request, &()).await?),
-        false => None,
+    let body = if request.headers().contains_key(header::CONTENT_TYPE) {
+        Some(Given::<FabricChange>::from_request(request, &()).await?)
+    } else {
+        None
     };
     let sight = fabrics.one(&caller, &id).await.map_err(refused)?;
     let (access, watch) = match body {
@@ -254,7 +255,7 @@ async fn begin(fabrics: &Fabrics, caller: &Caller, trial: Trial, asked: &Paramet
     form::only(asked, &["wait"])?;
     let wait = wait(asked)?;
     let owner = owner(caller)?;
-    let id = fabrics.test(&owner, caller.doer(), trial).map_err(|crowded| busy(&crowded))?;
+    let id = fabrics.test(&owner, caller.doer(), trial).map_err(busy)?;
     let job = fabrics.jobs.wait(&owner, &id, wait).await;
     let job = job.ok_or_else(|| form::missing("the test was forgotten already"))?;
     let status = if job.is_over() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -371,7 +372,7 @@ fn wrong(complaints: &[Complaint]) -> Refusal {
     (StatusCode::UNPROCESSABLE_ENTITY, kind, body.to_string()).into_response().into()
 }
 
-fn busy(crowded: &Crowded) -> Refusal {
+fn busy(crowded: Crowded) -> Refusal {
     let mut response =
         problem(StatusCode::TOO_MANY_REQUESTS, "too_many_jobs", &crowded.to_string());
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
