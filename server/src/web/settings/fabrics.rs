@@ -19,7 +19,7 @@ use axum::{
 };
 use domain::{
     access::{Action, Subject, Verdict},
-    connection::WatchPlan,
+    connection::{Namespace, WatchPlan},
     topic::FabricId,
 };
 use engine::store::directory::OrderError;
@@ -193,8 +193,7 @@ fn shown(caller: &Caller, sight: &Sight, job: Option<&Job>) -> One {
 
 fn watching(plan: &WatchPlan) -> Watching {
     let kinds: Option<std::collections::BTreeSet<_>> = plan.kinds.clone().into();
-    let namespaces: Vec<&str> =
-        plan.namespaces.iter().map(domain::connection::Namespace::as_str).collect();
+    let namespaces: Vec<&str> = plan.namespaces.iter().map(Namespace::as_str).collect();
     Watching {
         kinds: kinds.map(|kinds| kinds.iter().map(ToString::to_string).collect()),
         namespaces: namespaces.join(", "),
