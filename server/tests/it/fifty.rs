@@ -133,30 +133,10 @@ async fn come(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_bad_fabrics_cost_thirty_good_ones_nothing_and_each_names_its_reason() {
-    let house = TestHouse::without_fabric(Yard::empty().await, |_| ()).await;
-    let cancel = CancellationToken::new();
-    let _end = cancel.clone().drop_guard();
-    let bad = [Trouble::Hangs, Trouble::Flaps, Trouble::WrongAuthority, Trouble::Forbidden];
-    let all = bad.into_iter().flat_map(|trouble| [trouble; OF_EACH]);
-    let mut members = Vec::new();
-    for (number, trouble) in all.chain([Trouble::Nothing; WELL]).enumerate() {
-        members.push(settle(&house, number, trouble, &cancel).await);
-    }
-    come(&house, "the good ones are connected", &members, |trouble, one| {
-        trouble != Trouble::Nothing
-            || (one["connectivity"] == "connected" && one["kinds"]["live"] == 12)
-    })
-    .await;
-    come(&house, "each bad one names its reason", &members, |trouble, one| {
-        let named = || one["cause"].as_str() == trouble.cause();
-        let said = || one["reason"].as_str().is_some_and(|reason| reason.len() > 20);
-        trouble.cause().is_none() || (named() && said())
-    })
-    .await;
+/// Changes reach the good ones while the bad ones are bad; some are switched off and on all the while.
+async fn deliver(house: &TestHouse, members: &[Member]) {
     for round in 1..=ROUNDS {
-        for member in &members {
+        for member in members {
             match member.trouble {
                 Trouble::Flaps => {
                     let fault = if round % 2 == 1 { Fault::Refuse } else { Fault::Heal };
@@ -179,6 +159,31 @@ async fn twenty_bad_fabrics_cost_thirty_good_ones_nothing_and_each_names_its_rea
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_bad_fabrics_cost_thirty_good_ones_nothing_and_each_names_its_reason() {
+    let house = TestHouse::without_fabric(Yard::empty().await, |_| ()).await;
+    let cancel = CancellationToken::new();
+    let _end = cancel.clone().drop_guard();
+    let bad = [Trouble::Hangs, Trouble::Flaps, Trouble::WrongAuthority, Trouble::Forbidden];
+    let all = bad.into_iter().flat_map(|trouble| [trouble; OF_EACH]);
+    let mut members = Vec::new();
+    for (number, trouble) in all.chain([Trouble::Nothing; WELL]).enumerate() {
+        members.push(settle(&house, number, trouble, &cancel).await);
+    }
+    come(&house, "the good ones are connected", &members, |trouble, one| {
+        trouble != Trouble::Nothing
+            || (one["connectivity"] == "connected" && one["kinds"]["live"] == 12)
+    })
+    .await;
+    come(&house, "each bad one names its reason", &members, |trouble, one| {
+        let named = || one["cause"].as_str() == trouble.cause();
+        let said = || one["reason"].as_str().is_some_and(|reason| reason.len() > 20);
+        trouble.cause().is_none() || (named() && said())
+    })
+    .await;
+    deliver(&house, &members).await;
     // All of them are on the overview, in one page, and the bad ones say why.
     let page = house.get("/").await;
     assert_eq!(page.status, 200);

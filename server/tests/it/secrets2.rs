@@ -123,6 +123,11 @@ async fn scenario(person: &mut Person, yard: &Yard, set_up: &str) {
     assert_eq!(person.post("/settings/fabrics/new", &form).await.0, 422);
     let form = [("way", "direct"), ("server", "x"), ("token", CLUSTER_TOKEN), ("do", "test")];
     assert_eq!(person.post("/settings/fabrics/new", &form).await.0, 422);
+    look(person).await;
+}
+
+/// The token was used, and everything is looked at.
+async fn look(person: &mut Person) {
     let until = Instant::now() + PATIENCE;
     let connected = loop {
         let (_, body) = person.ask(Method::GET, "/api/v1/fabrics/prod", None).await;
