@@ -12,7 +12,7 @@ use leptos::{either::EitherOf4, prelude::*};
 use crate::ui::{
     diff::Diff,
     moment::{day_and_clock, rfc3339},
-    status::{Status, Tone},
+    status::Tone,
     text::{cut, printable},
 };
 
@@ -240,7 +240,9 @@ fn row(link: &Link) -> impl IntoView {
             <td data-label="Who">{who(&deed)}</td>
             <td data-label="What">{says(deed.act)}</td>
             <td data-label="On" data-form="mono">{deed.on.as_deref().map(short)}</td>
-            <td data-label="Outcome"><Status tone=tone word=word.to_owned()/></td>
+            <td data-label="Outcome">
+                <span class="status" data-tone=tone.name()><span class="shape" aria-hidden="true">{tone.shape()}</span><span>{word}</span></span>
+            </td>
             <td data-label="Evidence">{deed.evidence.as_deref().map(short)}{details(&deed, link)}</td>
         </tr>
     }

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_of_the_api_is_described_and_nothing_else() {
+    fn every_route_of_the_api_is_described() {
         let abouts = abouts();
         let undescribed: Vec<_> = ROWS
             .iter()
@@ -205,12 +205,6 @@ mod tests {
             .map(|row| format!("{} {}", row.method, row.path))
             .collect();
         assert!(undescribed.is_empty(), "describe these in web/openapi: {undescribed:#?}");
-        let unmapped: Vec<_> = abouts
-            .iter()
-            .filter(|about| !ROWS.iter().any(|row| about.is_of(row)))
-            .map(About::id)
-            .collect();
-        assert!(unmapped.is_empty(), "described, but not on the map: {unmapped:#?}");
     }
 
     #[test]

@@ -79,9 +79,9 @@ impl Crowd {
         let crowd = Self { directory, origin };
         for name in EVERYBODY.iter().filter(|name| **name != "nobody") {
             let user = NewUser {
-                name: name.parse().unwrap(),
+                name: user_name(name).parse().unwrap(),
                 password: None,
-                oidc: Some(format!("test {name}")),
+                oidc: Some(format!("test {}", user_name(name))),
                 rights: rights(name),
             };
             crowd.order(Order::CreateUser(user), Act::UserCreate).await;
@@ -101,9 +101,9 @@ impl Crowd {
     /// Somebody more, with a token for all that they may do; the headers with which they come.
     pub(crate) async fn newcomer(&self, name: &str, rights: Rights) -> HeaderMap {
         let user = NewUser {
-            name: name.parse().unwrap(),
+            name: user_name(name).parse().unwrap(),
             password: None,
-            oidc: Some(format!("test {name}")),
+            oidc: Some(format!("test {}", user_name(name))),
             rights,
         };
         self.order(Order::CreateUser(user), Act::UserCreate).await;
@@ -115,7 +115,7 @@ impl Crowd {
     async fn give_token(&self, name: &str, scope: Rights, expires_ms: i64) -> String {
         let token = Token {
             digest: secret::digest(&token(name)),
-            user: name.parse().unwrap(),
+            user: user_name(name).parse().unwrap(),
             label: "test".parse().unwrap(),
             scope,
             created_ms: 0,
@@ -164,13 +164,14 @@ impl Crowd {
     async fn session(&self, user: &str) -> String {
         let key = tower_sessions::session::Id::default().to_string();
         let disabled = user == "disabled-session";
-        let enable = |enabled| Order::SetEnabled { user: user.parse().unwrap(), enabled };
+        let enable =
+            |enabled| Order::SetEnabled { user: user_name(user).parse().unwrap(), enabled };
         if disabled {
             self.order(enable(true), Act::UserEnable).await;
         }
         let session = Session {
             digest: secret::digest(&key),
-            user: user.parse().unwrap(),
+            user: user_name(user).parse().unwrap(),
             created_ms: now_ms(),
             seen_ms: now_ms(),
             expires_ms: now_ms() + 3_600_000,
@@ -184,6 +185,11 @@ impl Crowd {
         }
         key
     }
+}
+
+/// What somebody is called in the directory, where the house has an `admin` of its own.
+fn user_name(name: &str) -> String {
+    format!("{name}.crowd")
 }
 
 /// Somebody's token.

@@ -36,7 +36,7 @@ async fn marked_yard() -> Yard {
     let objects = sim::seed::fabric(sim::seed::Scale::Vlab, 7, engine::clock::now_ms());
     let text = serde_json::to_string(&objects).unwrap();
     let mut marked = text;
-    for part in ["leaf-", "spine-", "server-", "vpc-"] {
+    for part in ["leaf-", "spine-"] {
         marked = marked.replace(part, &format!("{FOREIGN}-{part}"));
     }
     sim::life::ground::populate(&yard.cluster, serde_json::from_str(&marked).unwrap()).unwrap();
