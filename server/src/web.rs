@@ -12,7 +12,7 @@ use axum::{
     middleware,
     routing::{delete, get, post, put},
 };
-use engine::{hub::Hub, store::Store};
+use engine::{hub::Hub, store::Store, vault::Vault};
 use leptos::config::LeptosOptions;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -72,6 +72,8 @@ pub struct Front {
     pub registrar: Registrar,
     /// Fabrics as people manage them.
     pub fabrics: Fabrics,
+    /// What seals secrets, and the end of the audit log.
+    pub vault: Arc<Vault>,
     /// Limits of the live link.
     pub limits: Limits,
     /// Whether cookies are for encrypted connections only.

@@ -280,11 +280,13 @@ pub fn open(
     let KubeconfigRules { exec, files } = config.kubeconfig;
     let permissions = kubeconfig::Permissions { exec, files };
     let records = Arc::clone(&kept.store);
+    let vault = Arc::clone(&kept.vault);
     let register = Register::new(registrar.clone(), records, kept.vault, permissions);
     let fabrics = Fabrics::new(register, Arc::clone(&hub), house.tracker(), house.cancel());
     let front = Front {
         registrar,
         fabrics,
+        vault,
         hub,
         records: Some(kept.store),
         secure_cookies: config.is_https(),

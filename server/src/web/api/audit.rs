@@ -145,7 +145,7 @@ impl Checked {
 /// Checks the whole log.
 pub async fn state(front: &Front) -> Result<Checked, StoreError> {
     let _turn = CHECKS.acquire().await;
-    match verify(front.registrar.directory().as_ref(), None).await {
+    match verify(front.registrar.directory().as_ref(), Some(&front.vault)).await {
         Ok(verified) => Ok(Checked::Intact(verified)),
         Err(VerifyError::Store(error)) => Err(error),
         Err(broken @ (VerifyError::Broken(_) | VerifyError::OtherKey { .. })) => {
