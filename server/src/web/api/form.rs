@@ -97,7 +97,9 @@ pub fn refused(error: &OrderError) -> Refusal {
     match error {
         OrderError::Exists { .. } => problem(StatusCode::CONFLICT, "exists", &detail),
         OrderError::Missing { .. } => {
-            return missing(&format!("{detail}; it may have been removed, or its name is mistyped"));
+            return missing(&format!(
+                "{detail}; it may have been removed, or its name is mistyped"
+            ));
         }
         OrderError::Changed { revision, .. } => {
             let mut response = problem(StatusCode::PRECONDITION_FAILED, "changed", &detail);
