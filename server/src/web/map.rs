@@ -92,6 +92,7 @@ pub const ROWS: &[Row] = &[
         "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
         Needs::Fabric(Action::View),
     ),
+    row("GET", "/settings", Needs::Page),
     row("GET", "/settings/fabrics", Needs::Page),
     row("GET", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
     row("POST", "/settings/fabrics/new", Needs::HousePage(Action::CreateFabric)),
