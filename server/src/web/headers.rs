@@ -17,15 +17,16 @@ pub fn policy(nonce: &str) -> String {
     )
 }
 
-/// Content-Security-Policy of a page without any script: signing in, setting up.
+/// Content-Security-Policy of a page without the client: signing in, setting up. What is written into it by
+/// ourselves (the theme, before the first paint) may run; nothing may be loaded.
 pub fn without_scripts(nonce: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'none'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; \
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; \
          object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }
 
-/// Whether the page at this path has no script: nobody is signed in there, and a password is typed.
+/// Whether the page at this path has no client: nobody is signed in there, and a password is typed.
 pub fn is_scriptless(path: &str) -> bool {
     ["/login", "/setup"].iter().any(|page| {
         path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -77,7 +78,7 @@ mod tests {
         for path in ["/", "/loginx", "/f/login", "/settings"] {
             assert!(!is_scriptless(path), "{path}");
         }
-        assert!(without_scripts("n").contains("script-src 'none'"));
+        assert!(without_scripts("n").contains("script-src 'nonce-n';"));
         assert!(policy("n").contains("script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'"));
     }
 }

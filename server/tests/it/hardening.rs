@@ -90,7 +90,7 @@ async fn where_a_password_is_typed_no_script_runs() {
     for path in ["/login", "/setup/anything"] {
         let answer = Answer::of(reqwest::Client::new().get(house.url(path))).await;
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("script-src 'none'"), "{path}: {policy}");
+        assert!(policy.contains("script-src 'nonce-"), "{path}: {policy}");
         assert!(policy.contains("form-action 'self'"), "{path}: {policy}");
     }
 }
