@@ -251,7 +251,7 @@ async fn the_name_of_a_foreign_fabric_gets_the_answer_of_one_that_never_was() {
     for query in [
         "topic=state/NAME",
         "topic=objects/NAME/Switch",
-        "topic=events/NAME",
+        "topic=feed/NAME",
         "topic=objects/NAME/*",
         "topic=objects/NAME/Switch@abc:7",
     ] {
@@ -265,7 +265,7 @@ async fn the_name_of_a_foreign_fabric_gets_the_answer_of_one_that_never_was() {
     }
 }
 
-const WILDCARDS: [&str; 4] = ["state/*", "objects/*/*", "objects/*/Switch", "events/*"];
+const WILDCARDS: [&str; 4] = ["state/*", "objects/*/*", "objects/*/Switch", "feed/*"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_frame_of_a_live_link_tells_of_it_whatever_is_asked_for() {
@@ -273,7 +273,7 @@ async fn no_frame_of_a_live_link_tells_of_it_whatever_is_asked_for() {
     let session = two.crowd.headers("session").await;
     let wants: Vec<Value> =
         WILDCARDS.iter().map(|topic| json!({"topic": topic, "view": "full"})).collect();
-    let guessed: Vec<Value> = ["state/zulu", "objects/zulu/Switch", "events/zulu"]
+    let guessed: Vec<Value> = ["state/zulu", "objects/zulu/Switch", "feed/zulu"]
         .iter()
         .map(|topic| json!({"topic": topic}))
         .collect();
