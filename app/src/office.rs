@@ -55,7 +55,7 @@ pub enum Surround {
 }
 
 impl Content {
-    /// A page within the console.
+    /// A page within the console. The view is of plain values: a signal would be gone before it is written.
     #[cfg(feature = "ssr")]
     pub fn framed(title: &str, view: impl IntoView) -> Self {
         Self::of(title, view, Surround::Frame)

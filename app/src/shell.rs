@@ -19,7 +19,7 @@ const BEFORE_PAINT: &str = include_str!("shell/before_paint.js");
 const OFFICE_STYLE: &str = "office";
 
 /// The document. The server hands it to its routes; `options` say where script and style lie. An office
-/// page has a further style sheet; one without a frame has no script but that for the theme.
+/// page has a further style sheet; one without a frame has no script at all.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let office = office::content();
     let style = office.is_some().then(|| {
@@ -28,7 +28,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
         view! { <HashedStylesheet options id="office-style"/> }
     });
     let bare = office.filter(|content| content.surround == Surround::Bare);
-    let (script, body) = if let Some(Content { title, html, .. }) = bare {
+    let (scripts, body) = if let Some(Content { title, html, .. }) = bare {
         provide_meta_context();
         let body = view! {
             <Title text=format!("{title} · HNP")/>
@@ -36,8 +36,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
         };
         (None, body.into_any())
     } else {
-        let script = view! { <HydrationScripts options=options.clone()/> };
-        (Some(script), view! { <App/> }.into_any())
+        let scripts = view! {
+            <script nonce=use_nonce()>{BEFORE_PAINT}</script>
+            <HydrationScripts options=options.clone()/>
+        };
+        (Some(scripts), view! { <App/> }.into_any())
     };
     view! {
         <!DOCTYPE html>
@@ -48,10 +51,9 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Live command centre for Hedgehog fabrics"/>
                 <link rel="icon" type="image/svg+xml" href="/favicon.svg" id="favicon"/>
-                <script nonce=use_nonce()>{BEFORE_PAINT}</script>
+                {scripts}
                 <HashedStylesheet options id="style"/>
                 {style}
-                {script}
                 <MetaTags/>
             </head>
             <body>{body}</body>

@@ -74,9 +74,9 @@ fn whoever_is_not_known_gets_no_frame_no_name_and_no_script_of_ours() {
         {
             assert!(!rendered.html.contains(word), "{path}: {word} in {}", rendered.html);
         }
-        for script in tags(&rendered.html).iter().filter(|tag| tag.name == "script") {
-            assert!(script.get("nonce").is_some() && script.get("src").is_none(), "{script:?}");
-        }
+        // What the framework writes behind the document is cut off by the server.
+        let document = rendered.html.split_once("</html>").unwrap().0;
+        assert!(!document.contains("<script"), "{document}");
         assert!(text(&rendered.html).ends_with("> Sign in"), "nothing else is said");
         assert!(rendered.html.contains("<title>Sign in · HNP</title>"), "{}", rendered.html);
         assert!(rendered.html.contains("/pkg/office.css"));

@@ -5,9 +5,9 @@
 //!
 //! Invariant: the status and the headers are the handler's; nothing of an office page is ever cached.
 
-use app::office::Content;
+use app::office::{Content, Surround};
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Request, State},
     http::StatusCode,
     middleware::Next,
@@ -46,6 +46,7 @@ pub async fn print(State(front): State<Front>, request: Request, next: Next) -> 
         asked.extensions_mut().insert(caller);
     }
     let (options, press) = (front.options.clone(), front.press.clone());
+    let is_bare = content.surround == Surround::Bare;
     let mut printed = press
         .print(move || async move {
             let provide = move || {
@@ -54,7 +55,8 @@ pub async fn print(State(front): State<Front>, request: Request, next: Next) -> 
             };
             let shell = move || app::shell(options.clone());
             let render = leptos_axum::render_app_async_with_context(provide, shell);
-            render(asked).await.into_response()
+            let page = render(asked).await.into_response();
+            if is_bare { end_with_document(page).await } else { page }
         })
         .await;
     if printed.status().is_success() {
@@ -62,4 +64,20 @@ pub async fn print(State(front): State<Front>, request: Request, next: Next) -> 
     }
     printed.headers_mut().extend(std::mem::take(answer.headers_mut()));
     printed
+}
+
+/// Largest page without a frame, in bytes: a form and what was wrong with it.
+const LARGEST_BARE: usize = 1024 * 1024;
+
+/// A page that ends with its document: what the framework writes behind it is script, of which a page for those
+/// whom nobody knows has none.
+async fn end_with_document(page: Response) -> Response {
+    const END: &[u8] = b"</html>";
+    let (parts, body) = page.into_parts();
+    let Ok(whole) = to_bytes(body, LARGEST_BARE).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let end = whole.windows(END.len()).rposition(|part| part == END);
+    let end = end.map_or(whole.len(), |at| at + END.len());
+    Response::from_parts(parts, Body::from(whole.slice(..end)))
 }

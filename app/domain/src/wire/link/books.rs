@@ -280,7 +280,7 @@ impl Books {
         (n, total): (Option<u64>, Option<usize>),
         desk: &mut Desk,
     ) {
-        if topic.starts_with("feed/") {
+        if is_feed(&topic) {
             self.skipped(&topic, &at.0, at.1, desk);
             let known = self.feeds.get(&topic).filter(|known| known.0 == at.0);
             if known.is_none_or(|known| known.1 < at.1) {
@@ -467,6 +467,11 @@ fn selects(want: &str, topic: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// Whether a topic is told event by event, so that only its place is kept here.
+fn is_feed(topic: &str) -> bool {
+    topic.starts_with("feed/") || topic == "me"
 }
 
 /// The fabric that a topic's name names.

@@ -337,3 +337,26 @@ fn stamps_come_with_the_changes_and_only_with_changes() {
     let outputs = bench.hear(2_001, ch(2, 6, 7, vec![]));
     assert_eq!(outputs, []);
 }
+
+#[test]
+fn what_concerns_a_person_is_told_event_by_event_and_resumed_from_its_place() {
+    let mut bench = Bench::live();
+    bench.at(1_500, Input::Subscribe(Want::rows("me")));
+    let place = |version| Cursor("m".into(), version);
+    let synced = ServerFrame::Synced {
+        topic: "me".into(),
+        at: place(4),
+        recovered: Recovered::None,
+        n: Some(0),
+        s: None,
+        total: None,
+    };
+    assert_eq!(bench.hear(1_600, synced), [Output::Synced("me".into())]);
+    let word = json!({ "id": "5" });
+    let said = ServerFrame::Evt { topic: "me".into(), id: "5".into(), e: word.clone() };
+    assert_eq!(bench.hear(1_700, said.clone()), [Output::Event("me".into(), 5, word)]);
+    assert_eq!(bench.hear(1_800, said), [], "nothing is told twice");
+    let wants = bench.link.books.placed_wants();
+    let me = wants.iter().find(|want| want.topic == "me").unwrap();
+    assert_eq!(me.at, Some(At::Cursor(place(5))));
+}
