@@ -2,6 +2,7 @@
 // Starts `hnp demo` on a free port with data of its own, signs in, makes a token and has schemathesis send what the
 // description allows and what it does not: no 5xx, no status and no body that is not described, no route that
 // forgets to ask who somebody is. The same seed each time; HNP_FUZZ_SEED=random (or a number) for another.
+// Left out: revoking tokens, since it finds its own among them and would go on as nobody.
 // Absent: nothing is installed here (that is `.ci/setup test`); the live link is left to its own tests, since it
 // streams.
 import { spawn, spawnSync } from 'node:child_process';
@@ -35,6 +36,9 @@ try {
   const base = await address();
   const token = await signIn(base);
   code = fuzz(base, token);
+  // A fuzzer that lost its token tests nothing but the door.
+  const still = await fetch(`${base}/api/v1/users`, { headers: { authorization: `Bearer ${token}` } });
+  if (!still.ok) throw new Error(`at the end the token is refused: ${still.status} ${await still.text()}`);
   if (code !== 0) console.log(`fuzz: failed with seed ${seed}; again: HNP_FUZZ_SEED=${seed} make fuzz`);
 } catch (error) {
   console.log(`fuzz: ${error.message}\n${tail(log)}`);
@@ -72,7 +76,7 @@ function fuzz(base, token) {
   const run = spawnSync(tool, [
     'run', `${base}/api/v1/openapi.json`, '--header', `Authorization: Bearer ${token}`, '--no-color',
     '--phases', 'examples,coverage,fuzzing', '--checks', CHECKS.join(','), '--max-examples', examples,
-    '--exclude-path-regex', '^/api/v1/live', '--seed', seed, '--request-timeout', '20', '--workers', '2',
+    '--exclude-path-regex', '^/api/v1/live', '--exclude-operation-id', 'delete_tokens_id', '--seed', seed, '--request-timeout', '20', '--workers', '2',
     '--suppress-health-check', 'all', '--warnings', 'off', '--continue-on-failure', '--generation-database', 'none',
   ], { encoding: 'utf8', cwd: folder, timeout: DEADLINE_MS, maxBuffer: 64 << 20 });
   const said = `${run.stdout ?? ''}${run.stderr ?? ''}`;
