@@ -149,7 +149,7 @@ impl NewUser {
                 <form class="form" method="post" action="/settings/users">
                     <p class="field" data-invalid=wrong>
                         <label for="name">"User name"</label>
-                        <input id="name" name="name" value=name autocomplete="off" autocapitalize="none" spellcheck="false" required
+                        <input id="name" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false" required
                             maxlength="64" aria-invalid=wrong aria-describedby="name-says"/>
                         {said}
                     </p>
@@ -251,6 +251,7 @@ fn account(
     } else {
         view! {
             <form class="form" method="post" action=format!("{base}/password")>
+                <input type="text" name="user" value=user.name.clone() autocomplete="username" hidden readonly/>
                 {password_field("password", "New password", "new-password", "12 characters or more; all their sessions end", password_error)}
                 <p class="form-actions"><button>"Set password"</button></p>
             </form>
