@@ -176,7 +176,11 @@ fn needs_words(needs: Needs) -> Option<String> {
 fn parameters(row: &Row, about: &About) -> Vec<Value> {
     let named = row.path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let in_path = named.map(|name| {
-        json!({"name": name, "in": "path", "required": true, "schema": about::path_parameter(name)})
+        let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": about::path_parameter(name)});
+        if let (Some(map), Some(example)) = (parameter.as_object_mut(), about::example(name)) {
+            map.insert("example".to_owned(), json!(example));
+        }
+        parameter
     });
     let in_query = about.query.iter().map(|parameter| {
         json!({

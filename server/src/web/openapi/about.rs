@@ -310,3 +310,15 @@ pub fn path_parameter(name: &str) -> Value {
         _ => like("^[A-Za-z0-9_-]{1,64}$"),
     }
 }
+
+/// What a part of a path is in the demo, for who tries it out.
+pub fn example(name: &str) -> Option<&'static str> {
+    match name {
+        "fabric" => Some("demo"),
+        "kind" => Some("Switch"),
+        "namespace" => Some("default"),
+        "name" => Some("leaf-01"),
+        "user" => Some("viewer"),
+        _ => None,
+    }
+}
