@@ -46,6 +46,7 @@ try {
   server.kill('SIGTERM');
   fs.rmSync(folder, { recursive: true, force: true });
 }
+console.log(code === 0 ? 'check: ok fuzz' : 'check: FAILED fuzz');
 process.exit(code);
 
 async function address() {
