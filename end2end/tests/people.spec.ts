@@ -82,7 +82,7 @@ test('a new password ends the other sessions, and their pages say so', async ({ 
   await mine.getByLabel('New password again').fill(SECOND);
   await mine.getByRole('button', { name: 'Change password' }).click();
   await expect(mine.getByRole('status').filter({ hasText: 'The password was changed' })).toBeVisible();
-  await expect(mine.getByRole('region', { name: 'Sessions', exact: true }).getByRole('row')).toHaveCount(2);
+  await expect(mine.getByRole('region', { name: 'Table of sessions' }).getByRole('row')).toHaveCount(2);
   await expect(other.getByText(/signed out|Sign in/i).first()).toBeVisible();
   await here!.close();
   await there!.close();

@@ -140,7 +140,7 @@ pub fn sessions(lines: Vec<SessionLine>, action: &str) -> AnyView {
     }
     let rows = lines.into_iter().map(|line| session(line, action)).collect_view();
     view! {
-        <div class="table-scroll" tabindex="0" role="region" aria-label="Sessions">
+        <div class="table-scroll" tabindex="0" role="region" aria-label="Table of sessions">
             <table class="records">
                 <thead><tr>
                     <th scope="col">"Browser"</th><th scope="col">"Address"</th><th scope="col">"Opened"</th>

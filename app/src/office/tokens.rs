@@ -63,7 +63,7 @@ impl OwnTokens {
                 <h2 id="own-tokens">"My API tokens"</h2>
                 <p class="lead">"Programs send a token as "<code>"Authorization: Bearer …"</code>" instead of signing in. It never does more than you may yourself."</p>
                 {made.map(shown_once)}
-                {tokens(lines, &revoke, false, "My API tokens")}
+                {tokens(lines, &revoke, false, "Table of my tokens")}
                 {form}
             </section>
         }
@@ -151,7 +151,7 @@ impl TokensPage {
             view! {
                 <section class="office-section" aria-labelledby="all-tokens">
                     <h2 id="all-tokens">"Tokens of everybody"</h2>
-                    {tokens(lines, "/settings/tokens/tokens/revoke", true, "Tokens of everybody")}
+                    {tokens(lines, "/settings/tokens/tokens/revoke", true, "Table of everybody's tokens")}
                 </section>
             }
         });

@@ -229,7 +229,7 @@ impl UserPage {
                 </section>
                 <section class="office-section" aria-labelledby="tokens">
                     <h2 id="tokens">"API tokens"</h2>
-                    {tokens(held, &format!("{base}/tokens"), false, "API tokens")}
+                    {tokens(held, &format!("{base}/tokens"), false, "Table of tokens")}
                 </section>
             </div>
         }
