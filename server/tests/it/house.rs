@@ -191,6 +191,7 @@ impl TestHouse {
         let flags = Flags { listen: Some("127.0.0.1:0".into()), ..Flags::default() };
         let (mut config, _) = config::load(&flags, |_| None).unwrap();
         config.data_dir = yard.folder.path().join("data");
+        config.key = config::KeySource::File(config.data_dir.join("secret.key"));
         config.site = Some(yard.folder.path().join("site"));
         adjust(&mut config);
         let listener = TcpListener::bind(config.listen).await.unwrap();

@@ -1,6 +1,6 @@
 //! What of a fabric is watched: kinds, namespaces, labels; and starting, stopping and replacing one alone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use domain::{
     connection::{Access, PlanInput, Secret, WatchPlan},
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use sim::Fault;
 use tokio::{net::TcpListener, time::Instant};
 
-use crate::house::{Embedded, Watched, until, until_true};
+use crate::house::{Embedded, PATIENCE, Watched, until, until_true};
 
 fn plan(kinds: Option<&[&str]>, namespaces: &[&str], labels: &str) -> WatchPlan {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -251,7 +251,12 @@ async fn what_is_not_watched_any_more_is_not_told_to_be_deleted() {
     let mut engine = Watched::begin(open(WatchPlan::default()).await);
     holds(&engine, &["a/one", "a/two", "b/one", "b/two", "c/one", "c/two"]).await;
     engine.twelve_live().await;
-    // Records are written as it is stopped at the latest.
+    // What was never recorded is found by comparing, which takes its time.
+    let begin = Instant::now();
+    while recorded(Kind::Server).await.unwrap().objects.len() < 6 {
+        assert!(begin.elapsed() < PATIENCE, "six servers are recorded");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     engine.stop().await;
     assert_eq!(recorded(Kind::Server).await.unwrap().objects.len(), 6);
     house.cluster.delete(Kind::Server, "a", "two").unwrap();

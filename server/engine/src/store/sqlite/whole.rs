@@ -92,8 +92,25 @@ enum Settled {
     Fault(Fault),
 }
 
+/// How often it is looked whether a file is free, and how long between: a connection that was closed a moment
+/// ago may still hold it.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
 /// Brings everything into the one file. Needs it alone: fails where another process has it open.
 async fn settle(file: &Path) -> Result<(), Settled> {
+    let mut looks = 1;
+    loop {
+        match settle_now(file).await {
+            Err(Settled::Fault(_)) if looks < LOOKS => {}
+            settled => return settled,
+        }
+        looks += 1;
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+async fn settle_now(file: &Path) -> Result<(), Settled> {
     let told = |error: sqlx::Error| {
         let fault = Fault::from(error);
         match fault.code() {
