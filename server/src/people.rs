@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     access::{Action, Need, Rights, Subject, Verdict, Who},
-    account::{Label, UserName, judge},
+    account::{Label, UserName},
     audit::{Act, Deed},
     state::Severity,
 };
@@ -151,7 +151,7 @@ impl People {
         name: &UserName,
         of: &'static str,
     ) -> Result<String, PeopleError> {
-        judge(password, name).map_err(|problem| field(of, problem))?;
+        self.registrar.judge(password, name).map_err(|problem| field(of, problem))?;
         Ok(self.registrar.passwords().hash(password).await?)
     }
 
@@ -216,7 +216,7 @@ impl People {
             let detail = "you sign in through an identity provider; change the password there";
             return Err(field("current", detail));
         }
-        judge(new, &name).map_err(|problem| field("new", problem))?;
+        self.registrar.judge(new, &name).map_err(|problem| field("new", problem))?;
         let proved =
             self.registrar.prove(Act::PasswordChange, name.as_str(), current, self.caller.from);
         proved.await.map_err(|error| match error {

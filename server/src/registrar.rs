@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use domain::{
     access::{Rights, Who},
-    account::UserName,
+    account::{PasswordProblem, SHORTEST_PASSWORD, UserName, judge},
     audit::{Act, Deed},
 };
 use engine::{
@@ -50,18 +50,24 @@ const FORGET_MS: i64 = 60 * 60_000;
 /// Uses of a session or token are noted this often at most, in milliseconds.
 const NOTE_EVERY_MS: i64 = 60_000;
 
-/// How long sessions hold.
+/// How long sessions hold, and what passwords must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// A session ends after this time, in milliseconds.
     pub ttl_ms: i64,
     /// A session that nobody uses ends after this time, in milliseconds.
     pub idle_ms: i64,
+    /// Characters that a new password has at least.
+    pub shortest_password: usize,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { ttl_ms: 12 * 3_600_000, idle_ms: 2 * 3_600_000 }
+        Self {
+            ttl_ms: 12 * 3_600_000,
+            idle_ms: 2 * 3_600_000,
+            shortest_password: SHORTEST_PASSWORD,
+        }
     }
 }
 
@@ -129,6 +135,11 @@ impl Registrar {
     /// How long sessions hold.
     pub fn terms(&self) -> Terms {
         self.terms
+    }
+
+    /// Judges a new password.
+    pub fn judge(&self, password: &str, user: &UserName) -> Result<(), PasswordProblem> {
+        judge(password, user, self.terms.shortest_password)
     }
 
     /// Makes and compares passwords.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 const LONGEST_NAME: usize = 64;
 /// Longest label of a token, in characters.
 const LONGEST_LABEL: usize = 80;
-/// Shortest password, in characters. OWASP ASVS 4.0.3, 2.1.1.
+/// Shortest password unless configured otherwise, in characters. OWASP ASVS 4.0.3, 2.1.1.
 pub const SHORTEST_PASSWORD: usize = 12;
 /// Longest password, in characters. OWASP ASVS 4.0.3, 2.1.2 wants at least 64 and at most 128 allowed.
 pub const LONGEST_PASSWORD: usize = 128;
@@ -120,10 +120,11 @@ impl From<Label> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
     /// Too short.
-    #[error(
-        "use at least {SHORTEST_PASSWORD} characters; a sentence of four words is easy to remember"
-    )]
-    Short,
+    #[error("use at least {least} characters; a sentence of four words is easy to remember")]
+    Short {
+        /// How many it takes.
+        least: usize,
+    },
     /// Too long.
     #[error("use at most {LONGEST_PASSWORD} characters")]
     Long,
@@ -163,11 +164,11 @@ const COMMON: [&str; 24] = [
     "trustno1",
 ];
 
-/// Judges a new password. OWASP ASVS 4.0.3, 2.1: length, no composition rules, nothing that everybody tries.
-pub fn judge(password: &str, user: &UserName) -> Result<(), PasswordProblem> {
+/// Judges a new password, which must have `least` characters. OWASP ASVS 4.0.3, 2.1: length, no composition rules, nothing that everybody tries.
+pub fn judge(password: &str, user: &UserName, least: usize) -> Result<(), PasswordProblem> {
     let length = password.chars().count();
-    if length < SHORTEST_PASSWORD {
-        return Err(PasswordProblem::Short);
+    if length < least {
+        return Err(PasswordProblem::Short { least });
     }
     if length > LONGEST_PASSWORD {
         return Err(PasswordProblem::Long);
@@ -224,9 +225,9 @@ mod tests {
     fn passwords_are_judged_by_what_a_guesser_would_try() {
         let ann: UserName = "annabel".parse().unwrap();
         for (password, problem) in [
-            ("short", Some(PasswordProblem::Short)),
-            ("elevenchars", Some(PasswordProblem::Short)),
-            (&"é".repeat(11), Some(PasswordProblem::Short)),
+            ("short", Some(PasswordProblem::Short { least: 12 })),
+            ("elevenchars", Some(PasswordProblem::Short { least: 12 })),
+            (&"é".repeat(11), Some(PasswordProblem::Short { least: 12 })),
             (&"ab cdefgh".repeat(15), Some(PasswordProblem::Long)),
             ("Annabel is my name", Some(PasswordProblem::Name)),
             ("Password2026!!", Some(PasswordProblem::Common)),
@@ -235,7 +236,7 @@ mod tests {
             ("  spaces  are  fine  ", None),
             ("пароль из слов", None),
         ] {
-            assert_eq!(judge(password, &ann).err(), problem, "{password}");
+            assert_eq!(judge(password, &ann, SHORTEST_PASSWORD).err(), problem, "{password}");
         }
     }
 }

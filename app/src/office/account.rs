@@ -104,7 +104,7 @@ fn password(source: &str, name: &str, errors: [Option<String>; 3]) -> AnyView {
         <form class="form" method="post" action="/account/password">
             <input type="text" name="user" value=name.to_owned() autocomplete="username" hidden readonly/>
             {password_field("current", "Current password", "current-password", "", current)}
-            {password_field("new", "New password", "new-password", "12 characters or more; a few words make a good one", new)}
+            {password_field("new", "New password", "new-password", "A few words make a good one; what is too short is refused", new)}
             {password_field("again", "New password again", "new-password", "", again)}
             <p class="form-actions"><button data-look="primary">"Change password"</button></p>
             <p class="hint">"Your other sessions end; this one stays."</p>

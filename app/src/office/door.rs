@@ -111,7 +111,7 @@ impl SetUp {
                         <label for="password">"Password"</label>
                         <input id="password" name="password" type="password" autocomplete="new-password" required
                             aria-invalid=wrong_password aria-describedby="password-says"/>
-                        {says("password-says", password, "12 characters or more; a few words make a good one")}
+                        {says("password-says", password, "A few words make a good one; what is too short is refused")}
                     </p>
                     <p class="field" data-invalid=wrong_again>
                         <label for="again">"Password again"</label>

@@ -153,7 +153,7 @@ impl NewUser {
                             maxlength="64" aria-invalid=wrong aria-describedby="name-says"/>
                         {said}
                     </p>
-                    {password_field("password", "First password", "new-password", "12 characters or more. Hand it over in person; they change it on their account page", password_error)}
+                    {password_field("password", "First password", "new-password", "A few words make a good one. Hand it over in person; they change it on their account page", password_error)}
                     {rights.view("Roles", "The greater of the role everywhere and the one on a fabric counts. Without any role nothing can be seen.")}
                     <p class="form-actions"><button data-look="primary">"Add user"</button></p>
                 </form>
@@ -252,7 +252,7 @@ fn account(
         view! {
             <form class="form" method="post" action=format!("{base}/password")>
                 <input type="text" name="user" value=user.name.clone() autocomplete="username" hidden readonly/>
-                {password_field("password", "New password", "new-password", "12 characters or more; all their sessions end", password_error)}
+                {password_field("password", "New password", "new-password", "A few words make a good one; all their sessions end", password_error)}
                 <p class="form-actions"><button>"Set password"</button></p>
             </form>
         }

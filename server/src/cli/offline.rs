@@ -35,8 +35,9 @@ pub(super) fn with_people<F>(
 where
     F: Future<Output = Outcome>,
 {
-    with_kept(place, file, |_, kept| {
-        let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), Terms::default());
+    with_kept(place, file, |config, kept| {
+        let terms = Terms { shortest_password: config.password_min_length, ..Terms::default() };
+        let registrar = Registrar::new(kept.directory, Arc::new(Hub::new()), terms);
         work(People::console(&registrar), registrar)
     })
 }

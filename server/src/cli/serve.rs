@@ -66,6 +66,11 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
             "choose another `--data-dir`; the demo's is made anew each time",
         ));
     }
+    if config.oidc.is_some() {
+        let error = anyhow::anyhow!("`oidc.issuer` is set")
+            .context("this version cannot sign people in through an identity provider yet");
+        return Err(Failure::new(error, "remove `oidc.*`; people sign in with a password"));
+    }
     runtime()?.block_on(async {
         let fabrics = match &args.kubeconfig {
             Some(path) => {
@@ -275,7 +280,7 @@ pub fn open(
     let hub = Arc::new(Hub::new());
     let tls = config.tls.as_ref().map(Certificate::open).transpose()?;
     let Sessions { ttl_ms, idle_ms } = config.sessions;
-    let terms = Terms { ttl_ms, idle_ms };
+    let terms = Terms { ttl_ms, idle_ms, shortest_password: config.password_min_length };
     let registrar = Registrar::new(kept.directory, Arc::clone(&hub), terms);
     let KubeconfigRules { exec, files } = config.kubeconfig;
     let permissions = kubeconfig::Permissions { exec, files };

@@ -9,7 +9,7 @@ use axum::{
 };
 use domain::{
     access::{Rights, Role},
-    account::{UserName, judge},
+    account::UserName,
     audit::{Act, Deed},
 };
 use engine::store::directory::{NewUser, Order, OrderError, User};
@@ -173,7 +173,10 @@ async fn set_up(
     password: &str,
 ) -> Result<User, SetUpError> {
     let name: UserName = name.parse().map_err(|error| SetUpError::Name(format!("{error}")))?;
-    judge(password, &name).map_err(|problem| SetUpError::Password(problem.to_string()))?;
+    front
+        .registrar
+        .judge(password, &name)
+        .map_err(|problem| SetUpError::Password(problem.to_string()))?;
     let hash = front.registrar.passwords().hash(password).await.map_err(SignInError::from)?;
     let rights = Rights::everywhere(Role::Admin);
     let user = NewUser { name: name.clone(), password: Some(hash), oidc: None, rights };
