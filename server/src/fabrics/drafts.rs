@@ -1,8 +1,8 @@
 //! Forms of new fabrics that are being filled in: kept here between two requests, so that what was pasted is
 //! never written back into a page.
 //!
-//! Invariant: a draft is its owner's alone; it is kept in memory only, for [`KEPT_MS`] and no longer; there are
-//! never more than [`MOST_OF_ONE`] of one person and [`MOST`] in all.
+//! Invariant: a draft is its owner's alone; it is kept in memory only, for `KEPT_MS` and no longer; there are
+//! never more than `MOST_OF_ONE` of one person and `MOST` in all.
 
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 //! Parameters of the OWASP password storage cheat sheet: 19 MiB, two passes, one lane.
 //!
 //! Invariant: comparing takes the same time whether or not there is anything to compare with; no more
-//! memory is taken at once than [`AT_ONCE`] comparisons need.
+//! memory is taken at once than `AT_ONCE` comparisons need.
 
 use std::{sync::Arc, time::Duration};
 

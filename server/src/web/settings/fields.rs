@@ -1,6 +1,6 @@
 //! Fields of a posted form, with or without a file: several values of a name are kept in order.
 //!
-//! Invariant: no value is repeated in an error; a form is as large as a body may be, and has at most [`MOST`]
+//! Invariant: no value is repeated in an error; a form is as large as a body may be, and has at most `MOST`
 //! fields.
 
 use std::collections::BTreeMap;
