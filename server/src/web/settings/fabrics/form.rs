@@ -160,7 +160,9 @@ async fn form(
     about: &About,
     draft: &Draft,
 ) -> Result<Form, Otherwise> {
-    let contexts = input::contexts(&draft.kubeconfig);
+    // An empty text reads as a kubeconfig without contexts, but nobody entered it.
+    let entered = Some(&draft.kubeconfig).filter(|text| !text.is_empty());
+    let contexts = entered.and_then(input::contexts);
     let meant = contexts.as_ref().and_then(|contexts| contexts.meant.clone());
     let chosen = Some(draft.context.clone()).filter(|context| !context.is_empty()).or(meant);
     let received = contexts.as_ref().map(|_| {
