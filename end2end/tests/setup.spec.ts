@@ -194,9 +194,11 @@ test('the pages of fabrics are accessible in every width and theme, and say what
   await expect(page.locator('section[data-test="over"]')).toBeVisible();
   await looksGood(page, 'one-tested');
 
-  // Switched off; that it can be switched on again is tested without a browser (server/tests/it/fabrics.rs).
+  // Switched off and on.
   await press(page, 'Switch off');
   await expect(page.getByRole('status').filter({ hasText: 'Switched off' })).toBeVisible();
+  await press(page, 'Switch on');
+  await expect(page.getByRole('status').filter({ hasText: 'Switched on' })).toBeVisible();
 
   // Deleted, but not by a single click.
   await page.getByRole('link', { name: 'Delete…' }).click();

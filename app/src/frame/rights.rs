@@ -34,9 +34,19 @@ pub(super) fn lost() -> Memo<bool> {
             forget(fabric);
             gone.update(|gone| gone.push(fabric.clone()));
         }
-        if gone.with_untracked(|gone| gone.iter().any(|fabric| now.contains(fabric))) {
-            // One may see it again: as whom, only the server knows.
+        let back: Vec<FabricId> = gone.with_untracked(|gone| {
+            gone.iter().filter(|fabric| now.contains(fabric)).cloned().collect()
+        });
+        if back.is_empty() {
+            return now;
+        }
+        let about = Place::of(&path.get_untracked()).fabric;
+        if about.is_some_and(|fabric| back.contains(&fabric)) {
+            // One may see it again: as whom, only the server knows. Other pages go on as they are: loaded
+            // anew, one that somebody just sent a form from would take its answer back.
             browser::reload();
+        } else {
+            gone.update(|gone| gone.retain(|fabric| !back.contains(fabric)));
         }
         now
     });

@@ -1,8 +1,15 @@
 //! A fabric that runs: its keeper, its probe and the watch of each kind, started and stopped together.
 //!
-//! Invariant: starting one asks nobody and cannot fail; each ends alone, and takes its topics along.
+//! Invariant: starting one asks nobody and cannot fail; each ends alone, and takes its topics along
+//! unless it hands them over.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use domain::{
     connection::{Kinds, LabelSelector, Namespace, WatchPlan},
@@ -90,6 +97,8 @@ pub struct Running {
     id: FabricId,
     cancel: CancellationToken,
     tasks: TaskTracker,
+    /// Whether its topics are left for another one of the same name.
+    handed_over: Arc<AtomicBool>,
 }
 
 impl Running {
@@ -104,10 +113,18 @@ impl Running {
         self.cancel.cancel();
         self.tasks.wait().await;
     }
+
+    /// Ends it as [`Self::stop`] does, but leaves its topics: whoever looks at them goes on with those of the
+    /// fabric that is started next under this name, instead of being told that it is gone. If none is, take
+    /// them away with [`Hub::remove`].
+    pub async fn hand_over(self) {
+        self.handed_over.store(true, Ordering::Release);
+        self.stop().await;
+    }
 }
 
 /// Starts a fabric's tasks; they end when `cancel` does, or when it is stopped. `process` is the epoch of what
-/// has no number of the cluster's.
+/// has no number of the cluster's: another one for each start, since such counts begin anew.
 pub fn start(
     plan: Plan,
     hub: &Arc<Hub>,
@@ -116,8 +133,12 @@ pub fn start(
     cancel: &CancellationToken,
 ) -> Running {
     let Plan { id, reach, watch, tap, canary, records } = plan;
-    let running =
-        Running { id: id.clone(), cancel: cancel.child_token(), tasks: TaskTracker::new() };
+    let running = Running {
+        id: id.clone(),
+        cancel: cancel.child_token(),
+        tasks: TaskTracker::new(),
+        handed_over: Arc::default(),
+    };
     let (events, inbox) = mpsc::channel(OBSERVATIONS);
     let (feed, origins, clerk) = match records {
         Some(Opened { store, holder, pace, feed, origins }) => {
@@ -158,7 +179,14 @@ pub fn start(
         tap,
     };
     let keeper = Keeper::new(keep, hub, inbox);
-    running.tasks.spawn(keeper.run(running.cancel.child_token()));
+    let (handed_over, cancelled) = (Arc::clone(&running.handed_over), running.cancel.child_token());
+    let (hub, id) = (Arc::clone(hub), running.id.clone());
+    running.tasks.spawn(async move {
+        keeper.keep(cancelled).await;
+        if !handed_over.load(Ordering::Acquire) {
+            hub.remove(&id);
+        }
+    });
     if let (true, Reach::Ready(target)) = (watch.enabled, reach) {
         let measured = canary.then(|| process.to_owned());
         ask(&target, &watch, measured, &events, &running);

@@ -202,8 +202,15 @@ impl Keeper {
         keeper
     }
 
-    /// Keeps until cancelled.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    /// Keeps until cancelled, then takes its topics away.
+    pub async fn run(self, cancel: CancellationToken) {
+        let (hub, fabric) = (Arc::clone(&self.hub), self.fabric.clone());
+        self.keep(cancel).await;
+        hub.remove(&fabric);
+    }
+
+    /// Keeps until cancelled; its topics stay as they were then.
+    pub async fn keep(mut self, cancel: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.begin();
@@ -225,7 +232,6 @@ impl Keeper {
                 break;
             }
         }
-        self.hub.remove(&self.fabric);
     }
 
     /// The first word about the cluster.

@@ -1,6 +1,11 @@
 //! `hnp serve`, and how any command serves the console.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -171,6 +176,7 @@ pub fn keep_registered(front: &Front, house: &mut House, holder: String, canary:
         hub: Arc::clone(&front.hub),
         holder,
         process: process_epoch(),
+        starts: AtomicU64::new(0),
         canary,
         tracker: house.tracker(),
     };

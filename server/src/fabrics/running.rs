@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,8 +45,10 @@ pub struct Means {
     pub hub: Arc<Hub>,
     /// Names this process in leases.
     pub holder: String,
-    /// Epoch of what has no number of a cluster's.
+    /// Epoch of what has no number of a cluster's, together with the number of the start.
     pub process: String,
+    /// Starts so far: what is counted by ourselves counts anew with each.
+    pub starts: AtomicU64,
     /// Whether delivery lag is measured.
     pub canary: bool,
     /// Parent of all tasks.
@@ -205,7 +207,14 @@ impl Office {
         }
         if let Some((before, running)) = held.take() {
             if let Some(running) = running {
-                running.stop().await;
+                // Changed, it is the same fabric for whoever looks; made anew under its name, it is not.
+                let goes_on =
+                    basis.as_ref().is_some_and(|basis| basis.created_ms == before.created_ms);
+                if goes_on {
+                    running.hand_over().await;
+                } else {
+                    running.stop().await;
+                }
             }
             // What was removed leaves nothing behind, whatever its tasks wrote last.
             if basis.as_ref().is_none_or(|basis| basis.created_ms != before.created_ms) {
@@ -217,6 +226,10 @@ impl Office {
             return false;
         };
         let running = self.start(&basis).await;
+        if running.is_none() {
+            // What the one before left behind is kept by nobody.
+            self.means.hub.remove(&self.id);
+        }
         let again = sealed || running.is_none();
         *held = Some((basis, running));
         again
@@ -224,7 +237,7 @@ impl Office {
 
     /// Starts the fabric; none: its records could not be opened.
     async fn start(&self, basis: &Basis) -> Option<Running> {
-        let Means { register, hub, holder, process, canary, tracker } = &*self.means;
+        let Means { register, hub, holder, process, starts, canary, tracker } = &*self.means;
         let records = Arc::clone(register.records());
         let opened = recorder::open(records, &self.id, holder.clone(), Pace::default()).await;
         let records = match opened {
@@ -241,7 +254,8 @@ impl Office {
         let mut plan = Plan::of(self.id.clone(), reach, basis.watch.clone());
         plan.records = Some(records);
         plan.canary = *canary;
-        Some(fabric::start(plan, hub, process, tracker, &self.cancel))
+        let process = format!("{process}.{}", starts.fetch_add(1, Ordering::Relaxed));
+        Some(fabric::start(plan, hub, &process, tracker, &self.cancel))
     }
 
     async fn forget(&self) {

@@ -1,6 +1,9 @@
 //! Fabrics over HTTP: registered, tested, changed and removed, by those who may.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
     access::{Means, Rights, Role},
@@ -16,7 +19,10 @@ use serde_json::{Value, json};
 use server::registrar::secret;
 use tokio::time::{Instant, sleep};
 
-use crate::house::{PATIENCE, TestHouse, Yard};
+use crate::{
+    house::{PATIENCE, TestHouse, Yard},
+    socket::Client,
+};
 
 /// A text that must never come back.
 const PLANTED: &str = "planted-secret-7c1f";
@@ -141,6 +147,34 @@ async fn a_fabric_is_registered_watched_switched_off_and_on_and_removed() {
     let told = acts(&house, "prod").await;
     let expected = ["fabric-create", "fabric-disable", "fabric-edit", "fabric-delete"];
     assert_eq!(told, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fabric_that_is_changed_is_never_said_to_be_gone_and_its_state_counts_anew() {
+    let house = house().await;
+    let body = json!({"name": "prod", "access": pasted(&house)});
+    assert_eq!(ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await.status, 201);
+    comes_to(&house, "prod", "connected").await;
+    let topics = json!([{"topic": "state/*"}, {"topic": "objects/*/*"}, {"topic": "feed/*"}]);
+    let mut client = Client::hello(house.address, topics).await;
+    for (change, comes) in [
+        (json!({"enabled": false}), "disabled"),
+        (json!({"enabled": true}), "connected"),
+        (json!({"enabled": false, "watch": {"kinds": ["Switch"]}}), "disabled"),
+    ] {
+        let done = ask(&house, Method::PATCH, "/api/v1/fabrics/prod", Some(change)).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        comes_to(&house, "prod", comes).await;
+    }
+    // Each start counts its state anew, so each has an epoch of its own.
+    let mut epochs = BTreeSet::new();
+    while epochs.len() < 4 {
+        let frame = client.next().await;
+        assert_ne!(frame["t"], "revoke", "{frame}");
+        if frame["t"] == "synced" && frame["topic"] == "state/prod" {
+            epochs.insert(frame["at"][0].as_str().unwrap().to_owned());
+        }
+    }
 }
 
 #[tokio::test]

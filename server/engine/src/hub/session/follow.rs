@@ -313,7 +313,12 @@ impl Session {
         for (sub, known) in &self.following {
             match self.cell(&known.topic) {
                 None => gone.push(*sub),
-                Some(cell) if !cell.is(&known.cell) => replaced.push(*sub),
+                Some(cell) if !cell.is(&known.cell) => replaced.push((
+                    known.topic.clone(),
+                    Arc::clone(&known.lens),
+                    known.named,
+                    known.reached.clone(),
+                )),
                 Some(_) => {}
             }
         }
@@ -326,11 +331,8 @@ impl Session {
                 self.say(&ServerFrame::Revoke { topic, reason: reason.to_owned() });
             }
         }
-        for sub in replaced {
-            if let Some(known) = self.drop_sub(sub) {
-                let Following { topic, lens, named, reached, .. } = *known;
-                self.follow(topic, lens, named, reached);
-            }
+        for (topic, lens, named, reached) in replaced {
+            self.follow(topic, lens, named, reached);
         }
         self.settle();
     }

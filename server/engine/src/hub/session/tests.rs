@@ -163,6 +163,24 @@ fn a_topic_that_was_replaced_is_followed_where_it_is_now() {
 }
 
 #[test]
+fn a_topic_that_was_replaced_by_one_that_nobody_has_read_yet_is_loading_not_as_before() {
+    let world = World::new();
+    world.put(SWITCHES, "n/a", 7);
+    for topics in [json!([{"topic": SWITCHES}]), json!([{"topic": "objects/*/*"}])] {
+        let mut session = world.session(&topics);
+        frames(&mut session);
+        world.add(SWITCHES, KeyedTopic::new("g".into(), false));
+        session.reconcile();
+        let heard = frames(&mut session);
+        assert_eq!(words(&heard), ["snapshot"], "{heard:?}");
+        assert_eq!((&heard[0]["done"], &heard[0]["items"]), (&json!(0), &json!([])), "{heard:?}");
+        world.add(SWITCHES, KeyedTopic::new("e".into(), true));
+        world.put(SWITCHES, "n/a", 7);
+        session.reconcile();
+    }
+}
+
+#[test]
 fn a_wildcard_that_was_narrowed_by_a_name_is_widened_when_the_name_is_given_up() {
     let world = World::new();
     world.put(SWITCHES, "n/a", 7);
