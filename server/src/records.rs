@@ -83,18 +83,26 @@ pub async fn open(config: &Config) -> Result<Kept, Failure> {
     Kept::unlock(database, keys(config)).await.map_err(locked)
 }
 
-/// Where keys come from.
-fn keys(config: &Config) -> KeySource {
+/// Where keys come from, as the vault takes it.
+pub fn keys(config: &Config) -> KeySource {
     match &config.key {
         config::KeySource::File(path) => KeySource::File(path.clone()),
         config::KeySource::Value(value) => KeySource::Value(value.reveal().to_owned().into()),
     }
 }
 
-/// Why the vault could not be opened, as the command line says it.
-fn locked(error: VaultError) -> Failure {
-    let error = anyhow::Error::new(error).context("the house's keys cannot be used");
-    Failure::new(error, "mend what the cause names")
+/// Why a vault could not be opened, as the command line says it.
+pub fn locked(error: VaultError) -> Failure {
+    let advice = match &error {
+        VaultError::Exposed { .. } => "chmod 600 the key file",
+        VaultError::Missing { .. } | VaultError::Unknown { .. } => {
+            "put the key file back, or name it by `secret_key_file`"
+        }
+        VaultError::Value => "mend HNP_SECRET_KEY, or unset it",
+        VaultError::Environment => "set HNP_SECRET_KEY=new,old and run it again",
+        _ => "mend what the error names",
+    };
+    Failure::new(anyhow::Error::new(error).context("the house's keys cannot be used"), advice)
 }
 
 /// Why records could not be opened, as the command line says it.

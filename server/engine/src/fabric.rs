@@ -107,6 +107,18 @@ impl Running {
         &self.id
     }
 
+    /// Lets the keeper work; its topics go with it, unless they are handed over.
+    fn keep(&self, keeper: Keeper, hub: &Arc<Hub>) {
+        let (handed_over, cancel) = (Arc::clone(&self.handed_over), self.cancel.child_token());
+        let (hub, id) = (Arc::clone(hub), self.id.clone());
+        self.tasks.spawn(async move {
+            keeper.keep(cancel).await;
+            if !handed_over.load(Ordering::Acquire) {
+                hub.remove(&id);
+            }
+        });
+    }
+
     /// Ends it, waits until all of its tasks ended (records are written, the lease is given back), and takes
     /// its topics away. Another one of the same name may be started then.
     pub async fn stop(self) {
@@ -179,14 +191,7 @@ pub fn start(
         tap,
     };
     let keeper = Keeper::new(keep, hub, inbox);
-    let (handed_over, cancelled) = (Arc::clone(&running.handed_over), running.cancel.child_token());
-    let (hub, id) = (Arc::clone(hub), running.id.clone());
-    running.tasks.spawn(async move {
-        keeper.keep(cancelled).await;
-        if !handed_over.load(Ordering::Acquire) {
-            hub.remove(&id);
-        }
-    });
+    running.keep(keeper, hub);
     if let (true, Reach::Ready(target)) = (watch.enabled, reach) {
         let measured = canary.then(|| process.to_owned());
         ask(&target, &watch, measured, &events, &running);

@@ -22,7 +22,7 @@ use engine::{
         directory::{Directory as _, Fabric},
         sqlite::SqliteStore,
     },
-    vault::{self, KEY_FACT, Vault},
+    vault::{KEY_FACT, Vault},
 };
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -244,10 +244,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) -> Option<Sqlite
 }
 
 async fn key(config: &Config, kept: &SqliteStore, findings: &mut Vec<Finding>) -> Option<Vault> {
-    let source = match &config.key {
-        KeySource::File(path) => vault::KeySource::File(path.clone()),
-        KeySource::Value(value) => vault::KeySource::Value(value.reveal().to_owned().into()),
-    };
+    let source = records::keys(config);
     let known = match kept.fact(KEY_FACT).await {
         Ok(known) => known,
         Err(error) => {

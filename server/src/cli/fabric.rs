@@ -152,29 +152,29 @@ struct Add {
 
 pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     match args.command {
-        Command::Add(add) => on(add.place.clone(), file, |register| add_one(register, *add)),
-        Command::List { json, place } => on(place, file, move |register| list(register, json)),
+        Command::Add(add) => on(&add.place.clone(), file, |register| add_one(register, *add)),
+        Command::List { json, place } => on(&place, file, move |register| list(register, json)),
         Command::Show { name, json, place } => {
-            on(place, file, move |register| show(register, name, json))
+            on(&place, file, move |register| show(register, name, json))
         }
         Command::Disable { name, place } => {
-            on(place, file, move |register| switch(register, name, false))
+            on(&place, file, move |register| switch(register, name, false))
         }
         Command::Enable { name, place } => {
-            on(place, file, move |register| switch(register, name, true))
+            on(&place, file, move |register| switch(register, name, true))
         }
         Command::Remove { name, yes, place } => {
-            on(place, file, move |register| remove(register, name, yes))
+            on(&place, file, move |register| remove(register, name, yes))
         }
         Command::Test { name, json, place } => {
-            on(place, file, move |register| test(register, name, json))
+            on(&place, file, move |register| test(register, name, json))
         }
     }
 }
 
 /// Does something with the register of the database that the configuration names.
 fn on<F: Future<Output = Outcome>>(
-    place: Place,
+    place: &Place,
     file: Option<PathBuf>,
     work: impl FnOnce(Register) -> F,
 ) -> Outcome {

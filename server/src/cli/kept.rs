@@ -4,31 +4,21 @@
 
 use std::{io::Write as _, path::PathBuf};
 
-use clap::Args as ClapArgs;
-
-use super::{Outcome, configure, runtime};
+pub(super) use super::opened::Place;
+use super::{Outcome, runtime};
 use crate::{
-    config::{Config, Flags},
+    config::Config,
     records::{self, Kept},
     web::api::form,
 };
 
-/// Which database.
-#[derive(Debug, Clone, ClapArgs)]
-pub(super) struct Place {
-    /// Where data lies, if not where the configuration says
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<String>,
-}
-
 /// Does something on the database that the configuration names.
 pub(super) fn with_kept<F: Future<Output = Outcome>>(
-    place: Place,
+    place: &Place,
     file: Option<PathBuf>,
     work: impl FnOnce(Config, Kept) -> F,
 ) -> Outcome {
-    let flags = Flags { file, data_dir: place.data_dir, ..Flags::default() };
-    let (config, _) = configure(&flags)?;
+    let config = place.config(file)?;
     runtime()?.block_on(async {
         let kept = records::open(&config).await?;
         let done = work(config, kept.clone()).await;

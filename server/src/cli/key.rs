@@ -17,6 +17,7 @@ use super::{
     opened::{self, Opened, Place, deed},
     runtime,
 };
+use crate::records;
 
 /// Arguments of `hnp key`.
 #[derive(Debug, ClapArgs)]
@@ -88,7 +89,7 @@ async fn change(opened: &Opened, json: bool) -> Outcome {
     let deed = deed(Act::KeyRotate, "key");
     let done = rotate(&opened.vault, &opened.database, &deed, now_ms()).await;
     let done: Rotation = done.map_err(|error| {
-        let failure = opened::locked(error);
+        let failure = records::locked(error);
         Failure { error: failure.error.context("the key was not changed to its end"), ..failure }
     })?;
     let Rotation { key, dropped, resealed, lost, resumed, in_file } = done;

@@ -28,7 +28,7 @@ const LONGEST_LINE: u64 = 4_096;
 
 /// Does something to people, on the database that the configuration names.
 pub(super) fn with_people<F>(
-    place: Place,
+    place: &Place,
     file: Option<PathBuf>,
     work: impl FnOnce(People, Registrar) -> F,
 ) -> Outcome

@@ -11,12 +11,12 @@ use domain::{
 };
 use engine::{
     store::{Store as _, sqlite::SqliteStore},
-    vault::{self, Vault, VaultError},
+    vault::Vault,
 };
 
 use super::{Failure, configure};
 use crate::{
-    config::{Config, Flags, KeySource},
+    config::{Config, Flags},
     records,
 };
 
@@ -62,30 +62,8 @@ pub(super) async fn open(config: &Config) -> Result<Opened, Failure> {
     };
     let place = file.display().to_string();
     let database = SqliteStore::open(&place).await.map_err(records::failure)?;
-    let vault = Vault::unlock(&database, keys(config)).await.map_err(locked)?;
+    let vault = Vault::unlock(&database, records::keys(config)).await.map_err(records::locked)?;
     Ok(Opened { database: database.sealing(vault.sealer()), vault })
-}
-
-/// Where keys come from, as the vault takes it.
-pub(super) fn keys(config: &Config) -> vault::KeySource {
-    match &config.key {
-        KeySource::File(path) => vault::KeySource::File(path.clone()),
-        KeySource::Value(value) => vault::KeySource::Value(value.reveal().to_owned().into()),
-    }
-}
-
-/// Why a vault could not be opened, as the command line says it.
-pub(super) fn locked(error: VaultError) -> Failure {
-    let advice = match &error {
-        VaultError::Exposed { .. } => "chmod 600 the key file",
-        VaultError::Missing { .. } | VaultError::Unknown { .. } => {
-            "put the key file back, or name it by `secret_key_file`"
-        }
-        VaultError::Value => "mend HNP_SECRET_KEY, or unset it",
-        VaultError::Environment => "set HNP_SECRET_KEY=new,old and run it again",
-        _ => "mend what the error names",
-    };
-    Failure::new(anyhow::Error::new(error).context("the house's keys cannot be used"), advice)
 }
 
 /// What somebody does at this machine's command line.

@@ -29,7 +29,7 @@ use engine::{
 use super::{
     Failure, Outcome,
     backup::archive::{self, Manifest, Scraps, Unpacked},
-    opened::{self, Place, deed},
+    opened::{Place, deed},
     runtime,
 };
 use crate::{config::Config, records};
@@ -118,11 +118,11 @@ impl Keys {
     fn choose(config: &Config, unpacked: &Unpacked) -> Result<Self, Failure> {
         let wanted = Some(unpacked.manifest.key.as_str());
         let of = |vault: Vault, fits| Self { vault: Arc::new(vault), fits, bring: None };
-        let refused = match Vault::open(opened::keys(config), wanted) {
+        let refused = match Vault::open(records::keys(config), wanted) {
             Ok(vault) => return Ok(of(vault, true)),
             Err(error) => error,
         };
-        match (refused, &unpacked.key, opened::keys(config)) {
+        match (refused, &unpacked.key, records::keys(config)) {
             // The backup brings its key; one that is there is moved aside.
             (
                 VaultError::Missing { .. } | VaultError::Unknown { .. },
@@ -130,14 +130,14 @@ impl Keys {
                 KeySource::File(place),
             ) => {
                 let vault =
-                    Vault::open(KeySource::File(key.clone()), wanted).map_err(opened::locked)?;
+                    Vault::open(KeySource::File(key.clone()), wanted).map_err(records::locked)?;
                 Ok(Self { bring: Some((key.clone(), place)), ..of(vault, true) })
             }
             // It does not: with the key that is there, or a new one, all but the credentials comes back.
             (VaultError::Missing { .. } | VaultError::Unknown { .. }, None, source) => {
-                Ok(of(Vault::open(source, None).map_err(opened::locked)?, false))
+                Ok(of(Vault::open(source, None).map_err(records::locked)?, false))
             }
-            (error, ..) => Err(opened::locked(error)),
+            (error, ..) => Err(records::locked(error)),
         }
     }
 }

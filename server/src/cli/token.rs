@@ -89,20 +89,20 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     match args.command {
         Command::Create { user, label, role, fabric, expires, json, place } => {
             let scope = Some(rights(role, &fabric)).filter(|scope| !scope.is_empty());
-            with_people(place, file, |people, _| async move {
+            with_people(&place, file, |people, _| async move {
                 let made = people.create_token(&user, &label, scope, expires).await;
                 let made = made.map_err(|error| failure("could not make the token", error))?;
                 hand_over(&made, json);
                 Ok(0)
             })
         }
-        Command::List { user, json, place } => with_people(place, file, |people, _| async move {
+        Command::List { user, json, place } => with_people(&place, file, |people, _| async move {
             let tokens = tokens(&people, user.as_ref()).await;
             let tokens = tokens.map_err(|error| failure("could not list the tokens", error))?;
             list(&tokens, json);
             Ok(0)
         }),
-        Command::Revoke { id, place } => with_people(place, file, |people, _| async move {
+        Command::Revoke { id, place } => with_people(&place, file, |people, _| async move {
             let token = people.revoke_token(&id).await;
             let token = token.map_err(|error| failure("could not revoke the token", error))?;
             say(&format!(

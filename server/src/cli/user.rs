@@ -142,11 +142,11 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
     match args.command {
         Command::Add { name, role, on, password_stdin, place } => {
             let password = password(password_stdin)?;
-            with_people(place, file, |people, _| async move {
+            with_people(&place, file, |people, _| async move {
                 add(&people, &name, &password, rights(role, &on)).await
             })
         }
-        Command::List { json, place } => with_people(place, file, |_, registrar| async move {
+        Command::List { json, place } => with_people(&place, file, |_, registrar| async move {
             let users = registrar.directory().users().await;
             let users = users.map_err(|error| failure("could not list the users", error.into()))?;
             list(&users, json);
@@ -154,7 +154,7 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
         }),
         Command::Passwd { who: Who { name }, password_stdin, place } => {
             let password = password(password_stdin)?;
-            with_people(place, file, |people, _| async move {
+            with_people(&place, file, |people, _| async move {
                 let done = people.reset_password(&name, &password).await;
                 done.map_err(|error| {
                     failure(&format!("could not set the password of {name}"), error)
@@ -163,18 +163,18 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
                 Ok(0)
             })
         }
-        Command::Disable { who, place } => enable(who.name, place, file, false),
-        Command::Enable { who, place } => enable(who.name, place, file, true),
+        Command::Disable { who, place } => enable(who.name, &place, file, false),
+        Command::Enable { who, place } => enable(who.name, &place, file, true),
         Command::Grant { who, role, fabric, place } => {
-            regrant(who.name, place, file, move |rights| {
+            regrant(who.name, &place, file, move |rights| {
                 granted(rights, fabric.clone(), Some(role))
             })
         }
         Command::Revoke { who, fabric, place } => {
-            regrant(who.name, place, file, move |rights| granted(rights, fabric.clone(), None))
+            regrant(who.name, &place, file, move |rights| granted(rights, fabric.clone(), None))
         }
         Command::Remove { who: Who { name }, place } => {
-            with_people(place, file, |people, _| async move {
+            with_people(&place, file, |people, _| async move {
                 let done = people.delete(&name).await;
                 done.map_err(|error| failure(&format!("could not remove {name}"), error))?;
                 say(&format!("{name} was removed with their sessions and tokens"));
@@ -215,7 +215,7 @@ fn list(users: &[User], json: bool) {
     table(["NAME", "STATE", "ROLES", "SIGNS IN BY", "LAST SEEN"], &rows);
 }
 
-fn enable(name: UserName, place: Place, file: Option<PathBuf>, enabled: bool) -> Outcome {
+fn enable(name: UserName, place: &Place, file: Option<PathBuf>, enabled: bool) -> Outcome {
     with_people(place, file, |people, _| async move {
         let (verb, said) = if enabled {
             ("enable", "may sign in again")
@@ -245,7 +245,7 @@ fn granted(mut rights: Rights, fabric: Option<FabricId>, role: Option<Role>) -> 
 
 fn regrant(
     name: UserName,
-    place: Place,
+    place: &Place,
     file: Option<PathBuf>,
     change: impl FnOnce(Rights) -> Rights,
 ) -> Outcome {
