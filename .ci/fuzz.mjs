@@ -11,7 +11,8 @@ import os from 'node:os';
 import path from 'node:path';
 
 const [binary, site, examples = '12'] = process.argv.slice(2);
-const tool = path.join(process.env.CARGO_TARGET_DIR ?? 'target', 'fuzz', 'bin', 'schemathesis');
+// Absolute: it is started in a folder of its own.
+const tool = path.resolve(process.env.CARGO_TARGET_DIR ?? 'target', 'fuzz', 'bin', 'schemathesis');
 if (!fs.existsSync(tool)) {
   console.log('fuzz: SKIPPED (schemathesis is not installed: `.ci/setup test` installs it where PyPI can be reached)');
   process.exit(0);

@@ -49,7 +49,7 @@ pub fn Frame(
             <TopBar theme/>
             <div class="content">
                 <StaleBanner/>
-                <section class="state-panel" data-state="forbidden" role="alert" hidden=move || !lost.get()>
+                <section class="state-panel" data-state="gone" role="alert" hidden=move || !lost.get()>
                     <h2>"This fabric is not here for you any more"</h2>
                     <p>"It was removed, or your right to see it ended. What was shown of it is gone."</p>
                     <p><a href="/" rel="external">"Overview"</a></p>

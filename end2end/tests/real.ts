@@ -17,6 +17,7 @@ const SHARED = path.resolve(ROOT, '..', 'shared');
 const SCRIPTS = path.join(SHARED, 'tools', 'kube');
 const SAMPLES = process.env['HNP_TEST_SAMPLES'] ?? path.join(SHARED, 'samples');
 const SOON_MS = 60_000;
+const PORTS_TO_TRY = 5;
 
 /** Why there is none here, or nothing. */
 export function missing(): string | undefined {
@@ -28,10 +29,17 @@ export class RealServer {
   private constructor(private readonly home: string, private readonly port: number) {}
 
   static async start(): Promise<RealServer> {
-    // Two further ports beside it belong to etcd.
-    const server = new RealServer(mkdtempSync(path.join(tmpdir(), 'hnp-e2e-real-')), await freePort());
-    await server.up();
-    return server;
+    for (let tries = 1; ; tries += 1) {
+      // Two further ports beside it belong to etcd; whether those are free is known once it has tried.
+      const server = new RealServer(mkdtempSync(path.join(tmpdir(), 'hnp-e2e-real-')), await freePort());
+      try {
+        await server.up();
+        return server;
+      } catch (error) {
+        await server.stop().catch(() => undefined);
+        if (tries === PORTS_TO_TRY || !String(error).includes('address already in use')) throw error;
+      }
+    }
   }
 
   /** Of a cluster admin, with a token. */
