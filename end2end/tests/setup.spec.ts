@@ -214,7 +214,7 @@ test('the pages of fabrics are accessible in every width and theme, and say what
 
 test.describe('without scripts', () => {
   // What the page would start with is fetched all the same; that nothing starts it is said, not wrong.
-  test.use({ javaScriptEnabled: false, consoleAllow: /was preloaded using link preload but not used/ });
+  test.use({ javaScriptEnabled: false, consoleAllow: /status of 422|was preloaded using link preload but not used/ });
 
   test('a fabric is tested and added all the same', async ({ page, hnp, kubeconfig }) => {
     await becomeAdmin(page, hnp);
