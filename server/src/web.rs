@@ -158,8 +158,9 @@ pub fn router(front: Front) -> Router {
         .merge(pages::router(&front))
         .fallback(assets::serve)
         .method_not_allowed_fallback(probes::wrong_method)
-        .layer(middleware::from_fn_with_state(front.clone(), office::print))
         .layer(middleware::from_fn_with_state(front.clone(), map::authorize))
+        // Around the map, whose refusals are pages as well.
+        .layer(middleware::from_fn_with_state(front.clone(), office::print))
         .layer(middleware::from_fn_with_state(front.clone(), identify::identify))
         .layer(sessions::layer(&front.registrar, front.secure_cookies))
         // The bounds of `limits` are the only ones.
@@ -167,6 +168,7 @@ pub fn router(front: Front) -> Router {
         // From the inside out: a request comes through them from the last to the first.
         .layer(limited)
         .layer(guarded)
+        .layer(middleware::from_fn_with_state(front.clone(), office::explain))
         .layer(middleware::from_fn(headers::harden))
         .layer(seen)
         .with_state(front)

@@ -146,6 +146,20 @@ pub fn used_up() -> impl IntoView {
     }
 }
 
+/// What was refused before any page could say so: what, why, and a word to report it by.
+pub fn refused(heading: &'static str, detail: &str, code: &str) -> impl IntoView + use<> {
+    let (detail, code) = (detail.to_owned(), code.to_owned());
+    view! {
+        <div class="gate">
+            <img src="/favicon.svg" alt="" width="32" height="32"/>
+            <h1>{heading}</h1>
+            <p class="lead" role="alert">{detail}</p>
+            <p class="muted"><code>{code}</code></p>
+            <p class="form-actions"><a class="button" data-look="primary" href="/" rel="external">"Overview"</a></p>
+        </div>
+    }
+}
+
 /// A text as a part of an address.
 fn encode(text: &str) -> String {
     text.bytes()

@@ -99,11 +99,22 @@ pub fn refused(why: String) -> impl IntoView {
 
 /// A page that is not for whoever asked, with what it would take.
 pub fn not_allowed(need: &str) -> impl IntoView + use<> {
-    let need = format!("What it takes: {need}.");
+    let need = format!("This page {need}.");
     view! {
         <div class="office-page">
             <header class="office-head"><h1>"Not for you"</h1><a class="button" href="/account">"What I may do"</a></header>
             <div class="callout" data-tone="warning" role="alert"><p>{need}</p></div>
+        </div>
+    }
+}
+
+/// What is said where the fabric of an address is not there, or not for who asks.
+pub fn not_here(why: &str) -> impl IntoView + use<> {
+    let why = why.to_owned();
+    view! {
+        <div class="office-page">
+            <header class="office-head"><h1>"No such fabric"</h1><a class="button" href="/">"Overview"</a></header>
+            <div class="callout" data-tone="warning" role="alert"><p>{why}</p></div>
         </div>
     }
 }

@@ -41,6 +41,13 @@ pub enum Needs {
     FabricPage(Action),
 }
 
+impl Needs {
+    /// Whether a person looks at what is answered.
+    fn is_page(self) -> bool {
+        matches!(self, Self::Page | Self::HousePage(_) | Self::FabricPage(_))
+    }
+}
+
 /// A route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
@@ -199,6 +206,7 @@ pub async fn authorize(State(front): State<Front>, request: Request, next: Next)
     let named = parameters.iter().flatten().find(|(name, _)| *name == "fabric");
     match verdict(needs, &caller, named.map(|(_, fabric)| fabric)) {
         Verdict::Allowed => next.run(request).await,
+        Verdict::Hidden if needs.is_page() => no_fabric_page(),
         Verdict::Hidden => no_fabric(),
         Verdict::Needs(need) => {
             let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -240,6 +248,12 @@ pub fn no_fabric() -> Response {
     problem(StatusCode::NOT_FOUND, "no_fabric", NO_FABRIC)
 }
 
+/// The same as a page.
+pub fn no_fabric_page() -> Response {
+    let view = app::office::people::not_here(NO_FABRIC);
+    super::office::framed(StatusCode::NOT_FOUND, "No such fabric", view)
+}
+
 /// What is said of a fabric that is not there.
 pub const NO_FABRIC: &str = "there is no fabric of this name; the overview lists them";
 
@@ -251,7 +265,7 @@ async fn refuse(
     method: &Method,
     uri: &Uri,
 ) -> Response {
-    let page = matches!(needs, Needs::Page | Needs::HousePage(_) | Needs::FabricPage(_));
+    let page = needs.is_page();
     if need == Need::SignIn {
         return if page { to_login(uri) } else { unauthorized(&need.to_string()) };
     }

@@ -31,6 +31,7 @@ mod poll;
 mod process;
 mod real;
 mod records;
+mod refusals;
 mod resume;
 mod rights;
 mod secrets;

@@ -70,7 +70,7 @@ impl From<RegisterError> for Otherwise {
     fn from(error: RegisterError) -> Self {
         match error {
             RegisterError::Missing(_) | RegisterError::Order(OrderError::Missing { .. }) => {
-                map::no_fabric().into()
+                map::no_fabric_page().into()
             }
             error => {
                 tracing::error!(%error, "a page of the settings could not be made");
@@ -129,7 +129,7 @@ fn done(asked: &Asked) -> Option<Done> {
 
 /// A name in an address: what names no fabric is the name of none.
 fn known(name: &str) -> Result<FabricId, Otherwise> {
-    name.parse().map_err(|_| map::no_fabric().into())
+    name.parse().map_err(|_| map::no_fabric_page().into())
 }
 
 /// `GET /settings/fabrics/{fabric}`.
