@@ -148,7 +148,7 @@ pub fn used_up() -> impl IntoView {
 
 /// What was refused before any page could say so: what, why, and a word to report it by.
 pub fn refused(heading: &'static str, detail: &str, code: &str) -> impl IntoView + use<> {
-    let (detail, code) = (detail.to_owned(), code.to_owned());
+    let (detail, code) = (sentence(detail), code.to_owned());
     view! {
         <div class="gate">
             <img src="/favicon.svg" alt="" width="32" height="32"/>
@@ -160,6 +160,13 @@ pub fn refused(heading: &'static str, detail: &str, code: &str) -> impl IntoView
     }
 }
 
+/// A detail as a sentence of its own: with a capital and a full stop.
+fn sentence(detail: &str) -> String {
+    let mut rest = detail.trim_end_matches('.').chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", rest.as_str())
+}
+
 /// A text as a part of an address.
 fn encode(text: &str) -> String {
     text.bytes()
@@ -168,4 +175,18 @@ fn encode(text: &str) -> String {
             if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_sentence_whatever_it_was() {
+        for (detail, said) in
+            [("send less; it is large", "Send less; it is large."), ("Élan.", "Élan."), ("", ".")]
+        {
+            assert_eq!(sentence(detail), said);
+        }
+    }
 }

@@ -195,7 +195,7 @@ impl Farewell {
         let listed = |names: Vec<String>| {
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
-        let size = format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
+        let size = size(bytes);
         view! {
             <div class="office-page">
                 <header class="office-head"><h1>{format!("Delete fabric {name}?")}</h1></header>
@@ -223,6 +223,37 @@ impl Farewell {
                     </form>
                 </section>
             </div>
+        }
+    }
+}
+
+/// How much there is of something, as people say it: rounded down, in the largest unit that has a number before
+/// its point.
+fn size(bytes: u64) -> String {
+    let tenths = |of: u64, unit: u64| format!("{}.{}", of / unit, (of % unit) * 10 / unit);
+    match bytes {
+        0..1_024 => format!("{bytes} bytes"),
+        1_024..0x10_0000 => format!("{} KiB", tenths(bytes, 1_024)),
+        0x10_0000..0x4000_0000 => format!("{} MiB", tenths(bytes, 0x10_0000)),
+        _ => format!("{} GiB", tenths(bytes, 0x4000_0000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_little_there_is_is_not_called_nothing() {
+        for (bytes, said) in [
+            (0, "0 bytes"),
+            (1_023, "1023 bytes"),
+            (1_536, "1.5 KiB"),
+            (0xf_ffff, "1023.9 KiB"),
+            (0x10_0000, "1.0 MiB"),
+            (0xa000_0000, "2.5 GiB"),
+        ] {
+            assert_eq!(size(bytes), said);
         }
     }
 }
