@@ -1,9 +1,9 @@
 //! Pages: Leptos' routes with our backend, status and Content-Security-Policy in their context.
 
-use app::StatusHook;
+use app::{StatusHook, api::ApiError};
 use axum::{
     Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
@@ -30,6 +30,7 @@ pub fn router(front: &Front) -> Router<Front> {
             move || app::shell(options.clone()),
         )
         .layer(middleware::from_fn_with_state(front.press.clone(), on_one_thread))
+        .layer(middleware::from_fn(refuse_as_such))
         .layer(CompressionLayer::new())
 }
 
@@ -66,7 +67,7 @@ impl Press {
             let runtime = Builder::new_current_thread().enable_time().build()?;
             runtime.block_on(async {
                 let (parts, body) = render().await.into_parts();
-                let bytes = axum::body::to_bytes(body, LARGEST_PAGE).await?;
+                let bytes = to_bytes(body, LARGEST_PAGE).await?;
                 Ok::<_, anyhow::Error>(Response::from_parts(parts, Body::from(bytes)))
             })
         });
@@ -94,6 +95,29 @@ fn failed() -> Response {
 
 async fn on_one_thread(State(press): State<Press>, request: Request, next: Next) -> Response {
     press.print(move || next.run(request)).await
+}
+
+/// Header by which Leptos marks what a server function refused, for which it knows one status alone.
+const REFUSED: &str = "serverfnerror";
+
+/// Largest refusal of a server function, in bytes.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// Gives what a server function refuses the status that it means; the body is the page's to read.
+async fn refuse_as_such(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if !response.headers().contains_key(REFUSED) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, LARGEST_REFUSAL).await else { return failed() };
+    parts.status = match serde_json::from_slice(&bytes) {
+        Ok(ApiError::NoFabric { .. }) => StatusCode::NOT_FOUND,
+        // On this side it says that what was sent could not be read.
+        Ok(ApiError::Transport { .. }) => StatusCode::BAD_REQUEST,
+        Ok(ApiError::Internal { .. }) | Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 /// What a page finds in its context.
