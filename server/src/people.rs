@@ -3,8 +3,6 @@
 //! Invariant: nothing is done that the policy does not allow, and nothing without its deed; whoever's account
 //! somebody else changes is told; no password and no token is in a deed or a message.
 
-use std::collections::BTreeSet;
-
 use domain::{
     access::{Action, Need, Rights, Subject, Verdict, Who},
     account::{Label, UserName},
@@ -251,7 +249,7 @@ impl People {
 
     /// Somebody's sessions that hold, the newest first.
     pub async fn sessions(&self, user: &UserName) -> Result<Vec<Session>, PeopleError> {
-        self.may_for(user, Action::ReadOwn)?;
+        self.may_for(user, Action::ReadAccount)?;
         let (now, idle) = (now_ms(), self.registrar.terms().idle_ms);
         let mut held = self.registrar.directory().sessions(Some(user)).await?;
         held.retain(|held| held.expires_ms > now && held.seen_ms.saturating_add(idle) > now);
@@ -294,7 +292,7 @@ impl People {
     /// Somebody's tokens, or everybody's, the newest first; revoked and expired ones too, for a while.
     pub async fn tokens(&self, user: Option<&UserName>) -> Result<Vec<Token>, PeopleError> {
         match user {
-            Some(user) => self.may_for(user, Action::ReadOwn)?,
+            Some(user) => self.may_for(user, Action::ReadAccount)?,
             None => self.may(Action::ManageUsers)?,
         }
         let mut tokens = self.registrar.directory().tokens(user).await?;
@@ -405,9 +403,7 @@ pub fn roles(rights: &Rights) -> Vec<String> {
 
 /// Whether there is any place where somebody may do more than before.
 fn gains(before: &Rights, after: &Rights) -> bool {
-    let named: BTreeSet<_> = before.fabrics.keys().chain(after.fabrics.keys()).collect();
-    after.everywhere > before.everywhere
-        || named.into_iter().any(|fabric| after.role_on(fabric) > before.role_on(fabric))
+    !before.cover(after)
 }
 
 /// Whether a token's scope is within its owner's rights: one that waits for its owner to be promoted is none.

@@ -9,7 +9,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use domain::{
-    access::{Rights, Who},
+    access::{Means, Rights, Who},
     account::{PasswordProblem, SHORTEST_PASSWORD, UserName, judge},
     audit::{Act, Deed},
 };
@@ -324,9 +324,10 @@ fn token_holds(token: &Token, user: &User, now: i64) -> Result<(), Unknown> {
 
 fn by_token(token: &Token, user: &User, from: Option<IpAddr>) -> Caller {
     let rights: Rights = user.rights.within(&token.scope);
+    let means = if rights.cover(&user.rights) { Means::Token } else { Means::ScopedToken };
     Caller {
         user: Some(user.name.clone()),
-        who: Who { rights, means: domain::access::Means::Token },
+        who: Who { rights, means },
         credential: Credential::Token(token.digest.clone()),
         from,
         expires_ms: Some(token.expires_ms),

@@ -103,6 +103,13 @@ impl Rights {
         self.everywhere.is_none() && self.fabrics.is_empty()
     }
 
+    /// Whether nothing of other rights goes beyond these, on any fabric.
+    pub fn cover(&self, other: &Self) -> bool {
+        let named = self.fabrics.keys().chain(other.fabrics.keys());
+        let mut named = named.map(|fabric| (self.role_on(fabric), other.role_on(fabric)));
+        self.everywhere >= other.everywhere && named.all(|(own, other)| own >= other)
+    }
+
     /// What is left of these rights within a scope (of an API token): on each place the smaller role.
     #[must_use]
     pub fn within(&self, scope: &Self) -> Self {
@@ -138,8 +145,11 @@ pub enum Means {
     None,
     /// By signing in: a session of a browser.
     Session,
-    /// By an API token.
+    /// By an API token that may do all that its owner may.
     Token,
+    /// By an API token that was made for a part of it: what is its owner's own is none of its business.
+    #[serde(rename = "scoped-token")]
+    ScopedToken,
     /// By being able to run commands on the server's own database.
     Console,
 }
@@ -151,6 +161,7 @@ impl Means {
             Self::None => "none",
             Self::Session => "session",
             Self::Token => "token",
+            Self::ScopedToken => "scoped token",
             Self::Console => "console",
         }
     }
@@ -207,8 +218,10 @@ pub enum Action {
     CreateFabric,
     /// Remove a fabric with all that was recorded of it.
     DeleteFabric,
-    /// Know who one is, read what is addressed to oneself.
+    /// Know who one is.
     ReadOwn,
+    /// Read what is one's own: what is addressed to one, one's sessions and tokens.
+    ReadAccount,
     /// Change one's own password, end one's own sessions.
     ChangeOwn,
     /// Make and revoke one's own API tokens.
@@ -234,7 +247,7 @@ pub enum Place {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::View,
         Self::ReadConnection,
         Self::TestFabric,
@@ -242,6 +255,7 @@ impl Action {
         Self::CreateFabric,
         Self::DeleteFabric,
         Self::ReadOwn,
+        Self::ReadAccount,
         Self::ChangeOwn,
         Self::OwnTokens,
         Self::ManageUsers,
@@ -260,6 +274,7 @@ impl Action {
             Self::CreateFabric => "create-fabric",
             Self::DeleteFabric => "delete-fabric",
             Self::ReadOwn => "read-own",
+            Self::ReadAccount => "read-account",
             Self::ChangeOwn => "change-own",
             Self::OwnTokens => "own-tokens",
             Self::ManageUsers => "manage-users",
@@ -278,6 +293,7 @@ impl Action {
             Self::CreateFabric
             | Self::DeleteFabric
             | Self::ReadOwn
+            | Self::ReadAccount
             | Self::ChangeOwn
             | Self::OwnTokens
             | Self::ManageUsers
@@ -299,6 +315,7 @@ impl Action {
             | Self::ReadAudit
             | Self::ReadHouse => Price::Role(Role::Admin),
             Self::ReadOwn => Price::SignedIn,
+            Self::ReadAccount => Price::Whole,
             Self::ChangeOwn | Self::OwnTokens => Price::InPerson,
             Self::Maintain => Price::AtConsole,
         }
@@ -309,6 +326,8 @@ impl Action {
 enum Price {
     /// To be somebody.
     SignedIn,
+    /// To be somebody with all that they may do: a token for a part of it does not do.
+    Whole,
     /// To have signed in: a token does not do.
     InPerson,
     /// To be at the server's own command line.
@@ -335,6 +354,8 @@ pub enum Need {
     SignIn,
     /// To sign in with a browser; an API token may not.
     Session,
+    /// To sign in with a browser, or to come with a token that is for all that one may do.
+    Whole,
     /// To run a command on the server.
     Console,
     /// A role on the fabric.
@@ -349,6 +370,9 @@ impl fmt::Display for Need {
         match self {
             Self::SignIn => f.write_str("sign in first"),
             Self::Session => f.write_str("sign in with a browser; an API token may not do this"),
+            Self::Whole => f.write_str(
+                "sign in with a browser; this API token is for a part of what its owner may do",
+            ),
             Self::Console => f.write_str("run the `hnp` command on the server"),
             Self::OnFabric(role) => {
                 write!(f, "needs the role {role} on this fabric; ask an admin")
@@ -387,7 +411,8 @@ pub fn decide(who: &Who, action: Action, subject: Subject<'_>) -> Verdict {
     };
     let (enough, need) = match action.price() {
         Price::SignedIn => (true, Need::SignIn),
-        Price::InPerson => (who.means != Means::Token, Need::Session),
+        Price::Whole => (who.means != Means::ScopedToken, Need::Whole),
+        Price::InPerson => (!matches!(who.means, Means::Token | Means::ScopedToken), Need::Session),
         Price::AtConsole => (who.means == Means::Console, Need::Console),
         Price::Role(role) => {
             let on_fabric = action.place() == Place::Fabric && fabric.is_some();

@@ -76,7 +76,11 @@ impl Caller {
         };
         Doer {
             user: self.user.as_ref().map(ToString::to_string),
-            means: self.who.means,
+            // Which token it was says what it is for.
+            means: match self.who.means {
+                Means::ScopedToken => Means::Token,
+                means => means,
+            },
             credential,
             from: self.from.map(|from| from.to_string()),
         }

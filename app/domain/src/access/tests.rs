@@ -13,7 +13,7 @@ fn fabric(name: &str) -> FabricId {
 /// Everybody whom the table knows.
 fn people() -> Vec<(String, Who)> {
     let mut people = vec![("nobody".to_owned(), Who::nobody())];
-    for means in [Means::Session, Means::Token] {
+    for means in [Means::Session, Means::Token, Means::ScopedToken] {
         for role in Role::ALL {
             let who = |rights| Who { rights, means };
             people.push((format!("{role} ({})", means.word()), who(Rights::everywhere(role))));
@@ -95,6 +95,15 @@ fn allowed(rights: &Rights) -> Vec<(Action, &'static str)> {
 }
 
 proptest! {
+    #[test]
+    fn rights_cover_what_they_allow(one in rights(), other in rights()) {
+        let places = ["a", "b", "c"].map(fabric);
+        let reaches = |place| one.role_on(place) >= other.role_on(place);
+        let covers = one.everywhere >= other.everywhere && places.iter().all(reaches);
+        prop_assert_eq!(one.cover(&other), covers);
+        prop_assert!(one.cover(&one.within(&other)));
+    }
+
     #[test]
     fn more_role_never_means_fewer_rights(rights in rights(), role in role(), scope in "[ab-]") {
         let scope = (scope != "-").then(|| fabric(&scope));

@@ -108,7 +108,9 @@ impl Viewer {
         let subject = match topic {
             Topic::Objects(fabric, kind) => Subject::Kind(fabric, *kind),
             Topic::State(fabric) | Topic::Feed(fabric) => Subject::Fabric(fabric),
-            Topic::Me => return self.user.is_some(),
+            Topic::Me => {
+                return self.user.is_some() && self.who.may(Action::ReadAccount, Subject::House);
+            }
         };
         self.who.may(Action::View, subject)
     }

@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use domain::{
+    access::{Action, Subject},
     account::UserName,
     connection::{AccessView, WatchPlan},
     topic::FabricId,
@@ -246,9 +247,13 @@ pub async fn job(
     Ok(form::answer(StatusCode::OK, &json!(found)))
 }
 
-/// A job on a fabric that is not there for its owner any more is not there either.
+/// A job on a fabric that is not there for its owner any more is not there either; nor is one on a connection of
+/// no fabric for who might not try one.
 fn sees(caller: &Caller, job: &Job) -> bool {
-    job.fabric.as_ref().is_none_or(|fabric| caller.who.sees(fabric))
+    match &job.fabric {
+        Some(fabric) => caller.who.sees(fabric),
+        None => caller.who.may(Action::CreateFabric, Subject::House),
+    }
 }
 
 async fn begin(fabrics: &Fabrics, caller: &Caller, trial: Trial, asked: &Parameters) -> Answer {

@@ -81,9 +81,9 @@ impl Place {
 /// A topic, as far as it exists for who looks.
 fn cell_of(hub: &Hub, viewer: &Viewer, topic: &Topic) -> Option<Cell> {
     match topic {
+        _ if !viewer.sees(topic) => None,
         Topic::Me => Some(Cell::Feed(hub.personal(viewer.user.as_ref()?)?)),
-        _ if viewer.sees(topic) => hub.cell(topic),
-        _ => None,
+        _ => hub.cell(topic),
     }
 }
 
