@@ -79,12 +79,36 @@ fn missing(what: String) -> PeopleError {
 pub struct People {
     registrar: Registrar,
     caller: Caller,
+    /// The revision that a user must have to be changed; none: whatever it is.
+    expected: Option<u64>,
 }
 
 impl People {
     /// What a caller does.
     pub fn new(registrar: &Registrar, caller: &Caller) -> Self {
-        Self { registrar: registrar.clone(), caller: caller.clone() }
+        Self { registrar: registrar.clone(), caller: caller.clone(), expected: None }
+    }
+
+    /// The same, only to a user of this revision; none: whatever it is.
+    #[must_use]
+    pub fn expecting(&self, expected: Option<u64>) -> Self {
+        Self { expected, ..self.clone() }
+    }
+
+    /// Has a user changed, as they were read; gives their revision then.
+    async fn order_on(
+        &self,
+        user: &UserName,
+        order: Order,
+        deed: &Deed,
+    ) -> Result<u64, PeopleError> {
+        let order = match self.expected {
+            Some(revision) => {
+                Order::OnRevision { user: user.clone(), revision, order: Box::new(order) }
+            }
+            None => order,
+        };
+        Ok(self.registrar.order(order, deed).await?.revision)
     }
 
     /// What is done at the server's own command line.
@@ -153,13 +177,8 @@ impl People {
         Ok(self.registrar.passwords().hash(password).await?)
     }
 
-    /// Gives somebody these rights instead of those they have; on this revision, where one is named.
-    pub async fn set_rights(
-        &self,
-        name: &UserName,
-        rights: Rights,
-        expected: Option<u64>,
-    ) -> Result<(), PeopleError> {
+    /// Gives somebody these rights instead of those they have; gives their revision then.
+    pub async fn set_rights(&self, name: &UserName, rights: Rights) -> Result<u64, PeopleError> {
         self.may(Action::ManageUsers)?;
         let before = self.user(name).await?.rights;
         let act = if gains(&before, &rights) { Act::RoleGrant } else { Act::RoleRevoke };
@@ -167,29 +186,30 @@ impl People {
             .deed(act, named(name))
             .changing(Some(json!(roles(&before))), Some(json!(roles(&rights))));
         let now = rights.to_string();
-        let order = Order::SetRights { user: name.clone(), rights, expected };
-        self.registrar.order(order, &deed).await?;
+        let order = Order::SetRights { user: name.clone(), rights, expected: None };
+        let revision = self.order_on(name, order, &deed).await?;
         self.tell(name, &format!("Your roles were changed: {now}")).await;
-        Ok(())
+        Ok(revision)
     }
 
     /// Lets somebody sign in, or not any more.
-    pub async fn set_enabled(&self, name: &UserName, enabled: bool) -> Result<(), PeopleError> {
+    pub async fn set_enabled(&self, name: &UserName, enabled: bool) -> Result<u64, PeopleError> {
         self.may(Action::ManageUsers)?;
         let act = if enabled { Act::UserEnable } else { Act::UserDisable };
         let before = self.user(name).await?.enabled;
         let deed = self
             .deed(act, named(name))
             .changing(Some(json!({"enabled": before})), Some(json!({"enabled": enabled})));
-        self.registrar.order(Order::SetEnabled { user: name.clone(), enabled }, &deed).await?;
+        let order = Order::SetEnabled { user: name.clone(), enabled };
+        let revision = self.order_on(name, order, &deed).await?;
         if enabled && !before {
             self.tell(name, "You may sign in again").await;
         }
-        Ok(())
+        Ok(revision)
     }
 
     /// Sets somebody else's password; all their sessions end.
-    pub async fn reset_password(&self, name: &UserName, new: &str) -> Result<(), PeopleError> {
+    pub async fn reset_password(&self, name: &UserName, new: &str) -> Result<u64, PeopleError> {
         self.may(Action::ManageUsers)?;
         if self.is_self(name) {
             let detail = "change your own password on the page of your account, which asks for the current one";
@@ -199,9 +219,9 @@ impl People {
         let password = self.hash(new, name, "password").await?;
         let deed = self.deed(Act::PasswordChange, named(name)).because("set by somebody else");
         let order = Order::SetPassword { user: name.clone(), password, keep: None };
-        self.registrar.order(order, &deed).await?;
+        let revision = self.order_on(name, order, &deed).await?;
         self.tell(name, "A new password was set for you, and your sessions were ended").await;
-        Ok(())
+        Ok(revision)
     }
 
     /// Changes one's own password; the other sessions end.
@@ -243,7 +263,7 @@ impl People {
         let user = self.user(name).await?;
         let before = json!({"enabled": user.enabled, "roles": roles(&user.rights)});
         let deed = self.deed(Act::UserDelete, named(name)).changing(Some(before), None);
-        self.registrar.order(Order::DeleteUser(name.clone()), &deed).await?;
+        self.order_on(name, Order::DeleteUser(name.clone()), &deed).await?;
         Ok(())
     }
 

@@ -210,12 +210,14 @@ impl Registrar {
                 for (key, _) in &keys {
                     self.directory.fail(key, now, FORGET_MS).await?;
                 }
-                let why = match known {
+                let why = match &known {
                     None => "no such user",
                     Some(known) if !known.enabled => "the user may not sign in",
                     Some(_) => "wrong password",
                 };
-                let on = user.map_or_else(|| "user/?".to_owned(), |user| format!("user/{user}"));
+                // What names nobody may be a password in the wrong field: it is written down nowhere.
+                let name = known.map_or_else(|| "?".to_owned(), |known| known.name.to_string());
+                let on = format!("user/{name}");
                 self.tell(&Deed::refused(doer, act, on, why)).await;
                 Err(SignInError::BadCredentials)
             }
@@ -337,7 +339,9 @@ fn by_token(token: &Token, user: &User, from: Option<IpAddr>) -> Caller {
 /// Under which keys failures are counted, and how many of each are let pass. A person is slowed down where
 /// the guesses come from long before they are slowed down everywhere: else anybody could lock anybody out.
 fn throttle_keys(user: Option<&UserName>, from: Option<IpAddr>) -> Vec<(String, u32)> {
-    let user = user.map_or_else(|| "?".to_owned(), ToString::to_string);
+    // As a digest: it may name nobody, and be a password in the wrong field.
+    let digest = user.map(|user| secret::digest(user.as_str()));
+    let user = digest.as_ref().map_or("?", Digest::id);
     let mut keys = vec![(format!("user/{user}"), OF_USER)];
     if let Some(from) = from {
         keys.push((format!("user/{user} from/{from}"), OF_BOTH));

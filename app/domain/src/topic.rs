@@ -12,6 +12,9 @@ use crate::kind::Kind;
 /// Longest fabric name, in bytes.
 const LONGEST_FABRIC: usize = 63;
 
+/// Names that mean something else where fabrics are named: `/settings/fabrics/new`, a role `everywhere`, `all`.
+const RESERVED: [&str; 3] = ["all", "everywhere", "new"];
+
 /// Name of a fabric, as in URLs and topics: lower-case letters, digits, `-` and `.`, 1 to 63 of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,7 +33,12 @@ impl FabricId {
         &self.0
     }
 
-    /// The nearest fabric name to a text such as a kubeconfig's context (`admin@Prod` becomes `admin-prod`).
+    /// Whether the name means something else where fabrics are named; none is made under it.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED.contains(&self.as_str())
+    }
+
+    /// The nearest fabric name to a text such as a kubeconfig's context (`admin@Prod` becomes `admin-prod`); never a reserved one.
     pub fn from_context(context: &str) -> Self {
         let mut slug: String = context
             .chars()
@@ -40,7 +48,13 @@ impl FabricId {
             .take(LONGEST_FABRIC)
             .collect();
         slug.truncate(slug.trim_end_matches(['-', '.']).len());
-        if slug.is_empty() { Self("fabric".to_owned()) } else { Self(slug) }
+        if slug.is_empty() {
+            return Self("fabric".to_owned());
+        }
+        if RESERVED.contains(&slug.as_str()) {
+            slug.push_str("-fabric");
+        }
+        Self(slug)
     }
 }
 
@@ -295,6 +309,10 @@ mod tests {
             let id = FabricId::from_context(context);
             assert_eq!(id.as_str(), expected);
             assert!(id.as_str().parse::<FabricId>().is_ok());
+        }
+        for reserved in RESERVED {
+            assert!(reserved.parse::<FabricId>().unwrap().is_reserved());
+            assert!(!FabricId::from_context(reserved).is_reserved(), "{reserved}");
         }
         assert!(FabricId::from_context(&"x".repeat(200)).as_str().parse::<FabricId>().is_ok());
     }

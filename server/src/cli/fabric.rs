@@ -26,7 +26,7 @@ use super::{
     kept::{Place, minute, say, say_json, table, with_kept},
 };
 use crate::{
-    config::KubeconfigRules,
+    config::{Canary, KubeconfigRules},
     fabrics::{
         examine,
         input::{self, AccessInput, WatchInput},
@@ -181,7 +181,8 @@ fn on<F: Future<Output = Outcome>>(
     with_kept(place, file, |config, Kept { store, directory, vault }| {
         let registrar = Registrar::new(directory, Arc::new(Hub::new()), Terms::default());
         let KubeconfigRules { exec, files } = config.kubeconfig;
-        work(Register::new(registrar, store, vault, Permissions { exec, files }))
+        let register = Register::new(registrar, store, vault, Permissions { exec, files });
+        work(register.measuring(config.canary == Canary::Lease))
     })
 }
 

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 use super::{Failure, Outcome, configure, runtime};
 use crate::{
     config::{Canary, Config, Flags, KubeconfigRules, Sessions, Sources},
-    fabrics::{Fabrics, Given, register::Register, running},
+    fabrics::{Fabrics, Given, input, register::Register, running},
     records::{self, Kept},
     registrar::{Registrar, Terms, secret},
     run::{House, asked_to_stop},
@@ -86,7 +86,8 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
                 })?;
                 let name = args.name.as_deref().unwrap_or(&target.context);
                 let id = if args.name.is_some() {
-                    name.parse::<FabricId>().map_err(|error| {
+                    input::name(name).map_err(|complaint| {
+                        let error = anyhow::anyhow!("--name: {}", complaint.sentence());
                         Failure::new(error, "choose another `--name`").with_code(2)
                     })?
                 } else {
@@ -292,7 +293,8 @@ pub fn open(
     let permissions = kubeconfig::Permissions { exec, files };
     let records = Arc::clone(&kept.store);
     let vault = Arc::clone(&kept.vault);
-    let register = Register::new(registrar.clone(), records, kept.vault, permissions);
+    let register = Register::new(registrar.clone(), records, kept.vault, permissions)
+        .measuring(config.canary == Canary::Lease);
     let fabrics = Fabrics::new(register, Arc::clone(&hub), house.tracker(), house.cancel());
     let front = Front {
         registrar,

@@ -253,7 +253,7 @@ fn regrant(
         let changed = async {
             let user = people.user(&name).await?;
             let rights = change(user.rights);
-            people.set_rights(&name, rights.clone(), Some(user.revision)).await?;
+            people.expecting(Some(user.revision)).set_rights(&name, rights.clone()).await?;
             Ok::<_, PeopleError>(rights)
         };
         let rights = changed.await;

@@ -73,7 +73,7 @@ const KEYS: [Key; 46] = [
     open("limits.per_address", "HNP_LIMITS_PER_ADDRESS", "200"),
     open("limits.per_user", "HNP_LIMITS_PER_USER", "100"),
     open("limits.total", "HNP_LIMITS_TOTAL", "10000"),
-    open("limits.body_bytes", "HNP_LIMITS_BODY_BYTES", "1MiB"),
+    open("limits.body_bytes", "HNP_LIMITS_BODY_BYTES", "2MiB"),
     open("limits.head_seconds", "HNP_LIMITS_HEAD_SECONDS", "30"),
     open("limits.body_seconds", "HNP_LIMITS_BODY_SECONDS", "30"),
     open("limits.answer_seconds", "HNP_LIMITS_ANSWER_SECONDS", "60"),

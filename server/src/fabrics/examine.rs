@@ -105,7 +105,8 @@ impl Fabrics {
 
     async fn tested(&self, owner: UserName, who: Doer, trial: Trial, progress: Progress) {
         let Trial { fabric, made, watch } = trial;
-        let found = look(made, &watch, &progress).await;
+        let asked = Asked { plan: &watch, canary: self.register.measures() };
+        let found = look(made, asked, &progress).await;
         let (severity, words) = verdict(fabric.as_ref(), &found);
         self.register.examined(fabric.as_ref(), who, &words).await;
         let link = fabric.map(|id| format!("/settings/fabrics/{id}?job={}", progress.id()));
@@ -124,7 +125,9 @@ pub async fn registered(register: &Register, entry: &Entry, who: Doer) -> Examin
         Err(reason) => Made::Sealed(reason),
     };
     let found = match made {
-        Made::Of(made) => examine(&made, Asked { plan: &watch, canary: false }, None).await,
+        Made::Of(made) => {
+            examine(&made, Asked { plan: &watch, canary: register.measures() }, None).await
+        }
         Made::Sealed(reason) => sealed(&reason),
     };
     let (_, words) = verdict(Some(&entry.fabric.id), &found);
@@ -133,13 +136,12 @@ pub async fn registered(register: &Register, entry: &Entry, who: Doer) -> Examin
 }
 
 /// Looks at the cluster, step by step.
-async fn look(made: Made, watch: &WatchPlan, progress: &Progress) -> Examination {
+async fn look(made: Made, asked: Asked<'_>, progress: &Progress) -> Examination {
     let made = match made {
         Made::Of(made) => made,
         Made::Sealed(reason) => return sealed(&reason),
     };
     let (steps, mut taken) = mpsc::channel(PROGRESS);
-    let asked = Asked { plan: watch, canary: false };
     let looking = async move {
         let found = examine(&made, asked, Some(&steps)).await;
         drop(steps);

@@ -215,15 +215,21 @@ pub fn name(text: &str) -> Result<FabricId, Complaint> {
     if text.is_empty() {
         return Err(Complaint::new("name", "nothing was given", "give the fabric a name"));
     }
-    text.parse().map_err(|_| {
+    let nearest = FabricId::from_context(text);
+    let id: FabricId = text.parse().map_err(|_| {
         let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
-        let nearest = FabricId::from_context(text);
         Complaint::new(
             "name",
             format!("`{shown}` is no fabric name"),
             format!("use 1 to 63 lower-case letters, digits, `-` or `.`, for example `{nearest}`"),
         )
-    })
+    })?;
+    if id.is_reserved() {
+        let problem = format!("`{id}` means something else where fabrics are named");
+        let remedy = format!("choose another name, for example `{nearest}`");
+        return Err(Complaint::new("name", problem, remedy));
+    }
+    Ok(id)
 }
 
 /// What a kubeconfig is called: the contexts in it, and the one that is meant unless another is named.
@@ -297,6 +303,10 @@ mod tests {
         let complaint = name("Admin@Prod").unwrap_err();
         assert!(complaint.remedy.contains("`admin-prod`"), "{complaint:?}");
         assert!(name(" prod ").is_ok());
+        for reserved in ["new", "all", "everywhere"] {
+            let complaint = name(reserved).unwrap_err();
+            assert!(complaint.remedy.contains(&format!("`{reserved}-fabric`")), "{complaint:?}");
+        }
     }
 
     #[test]

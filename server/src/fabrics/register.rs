@@ -101,17 +101,6 @@ pub struct Change {
     pub enabled: Option<bool>,
 }
 
-impl Change {
-    /// What it is called in the audit log.
-    fn act(&self) -> Act {
-        match (self.enabled, self.access.is_none() && self.watch.is_none()) {
-            (Some(true), true) => Act::FabricEnable,
-            (Some(false), true) => Act::FabricDisable,
-            _ => Act::FabricEdit,
-        }
-    }
-}
-
 /// What goes with a fabric that is removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lost {
@@ -136,6 +125,8 @@ pub struct Register {
     records: Arc<dyn Store>,
     vault: Arc<Vault>,
     permissions: Permissions,
+    /// Whether delivery lag is measured by writing a Lease.
+    canary: bool,
     given: Arc<BTreeSet<FabricId>>,
     /// Counts orders of this process: whoever runs fabrics looks at once.
     stirred: watch::Sender<u64>,
@@ -150,7 +141,19 @@ impl Register {
         permissions: Permissions,
     ) -> Self {
         let given = Arc::default();
-        Self { registrar, records, vault, permissions, given, stirred: watch::Sender::new(0) }
+        let stirred = watch::Sender::new(0);
+        Self { registrar, records, vault, permissions, canary: false, given, stirred }
+    }
+
+    /// The same where delivery lag is measured, or not: it takes rights on a Lease.
+    #[must_use]
+    pub fn measuring(self, canary: bool) -> Self {
+        Self { canary, ..self }
+    }
+
+    /// Whether delivery lag is measured.
+    pub(super) fn measures(&self) -> bool {
+        self.canary
     }
 
     /// With the names of the command line's fabrics taken.
@@ -233,7 +236,6 @@ impl Register {
         who: Doer,
     ) -> Result<Entry, RegisterError> {
         let Entry { fabric, settings: before } = self.one(id).await?;
-        let act = change.act();
         let mut after = before.clone();
         if let Some(access) = &change.access {
             after.access = access::view(access, self.permissions);
@@ -243,11 +245,13 @@ impl Register {
         }
         let sealed = change.access.as_ref().map(|access| self.seal(id, access)).transpose()?;
         let enabled = change.enabled.unwrap_or(fabric.enabled);
+        let switched = (enabled != fabric.enabled).then_some(enabled);
+        let (act, evidence) = called(switched, after != before, sealed.is_some());
         let mut deed = Deed::done(who, act, format!("fabric/{id}"))
             .on_fabric(id)
             .changing(Some(told(&before, fabric.enabled)), Some(told(&after, enabled)));
-        if sealed.is_some() {
-            deed = deed.because("its credentials were replaced");
+        if !evidence.is_empty() {
+            deed = deed.because(evidence);
         }
         let order = Order::ChangeFabric {
             id: id.clone(),
@@ -342,6 +346,21 @@ impl Register {
     }
 }
 
+/// What a change is called in the audit log, by what it changes and not by how it was asked for, and what the
+/// name of it does not say.
+fn called(switched: Option<bool>, settings: bool, credentials: bool) -> (Act, String) {
+    let act = match (switched, settings || credentials) {
+        (Some(true), false) => Act::FabricEnable,
+        (Some(false), false) => Act::FabricDisable,
+        _ => Act::FabricEdit,
+    };
+    let switched = switched.filter(|_| act == Act::FabricEdit);
+    let switched = switched.map(|on| if on { "it was switched on" } else { "it was switched off" });
+    let credentials = credentials.then_some("its credentials were replaced");
+    let evidence: Vec<&str> = switched.into_iter().chain(credentials).collect();
+    (act, evidence.join("; "))
+}
+
 /// What credentials are sealed as: moved to another fabric they do not open.
 fn what(id: &FabricId) -> String {
     format!("fabric/{id}")
@@ -354,4 +373,30 @@ fn told(settings: &Settings, enabled: bool) -> Value {
         map.insert("enabled".to_owned(), json!(enabled));
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_called_what_it_does() {
+        for (switched, settings, credentials, act, evidence) in [
+            (Some(false), false, false, Act::FabricDisable, ""),
+            (Some(true), false, false, Act::FabricEnable, ""),
+            (None, false, false, Act::FabricEdit, ""),
+            (None, true, false, Act::FabricEdit, ""),
+            (Some(true), true, false, Act::FabricEdit, "it was switched on"),
+            (None, false, true, Act::FabricEdit, "its credentials were replaced"),
+            (
+                Some(false),
+                true,
+                true,
+                Act::FabricEdit,
+                "it was switched off; its credentials were replaced",
+            ),
+        ] {
+            assert_eq!(called(switched, settings, credentials), (act, evidence.to_owned()));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 use domain::{
     access::{Means, Rights, Role},
     audit::{Act, Deed, Doer},
+    connection::LARGEST_KUBECONFIG,
     topic::FabricId,
 };
 use engine::{
@@ -16,7 +17,7 @@ use engine::{
 };
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use server::registrar::secret;
+use server::{config::Canary, registrar::secret, web::api::form::LARGEST_CONNECTION};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -227,6 +228,66 @@ async fn every_mistake_names_its_field_and_repeats_no_secret() {
 }
 
 #[tokio::test]
+async fn a_name_that_means_something_else_is_taken_by_no_fabric() {
+    let house = house().await;
+    for name in ["new", "all", "everywhere"] {
+        let body = json!({"name": name, "access": direct("https://127.0.0.1:1")});
+        let answer = ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await;
+        assert_eq!(answer.status, 422, "{}", answer.text);
+        assert_eq!(answer.json()["errors"][0]["field"], "name");
+        assert!(answer.text.contains(&format!("{name}-fabric")), "{}", answer.text);
+        let form = format!(
+            "way=direct&server=https%3A%2F%2F127.0.0.1%3A1&token=t&name={name}&kinds=all&do=save"
+        );
+        let page = house.http.post(format!("http://{}/settings/fabrics/new", house.address));
+        let page = page.header("content-type", "application/x-www-form-urlencoded").body(form);
+        let page = page.send().await.unwrap();
+        assert_eq!(page.status(), 422);
+        let text = page.text().await.unwrap();
+        assert!(text.contains("means something else"), "{text:.3000}");
+    }
+    assert!(house.fabrics.register.all().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_largest_kubeconfig_comes_in_by_api_and_form_and_a_larger_one_is_refused_in_words() {
+    let house = house().await;
+    let text = std::fs::read_to_string(house.yard.kubeconfig()).unwrap();
+    let filled = |bytes: usize| {
+        let comment = "# a line of a comment with \"quotes\"\n";
+        let lines = (bytes - text.len() - 2) / comment.len();
+        let rest = bytes - text.len() - 2 - lines * comment.len();
+        let filled = format!("#{}\n{}{text}", "x".repeat(rest), comment.repeat(lines));
+        assert_eq!(filled.len(), bytes);
+        filled
+    };
+    let whole = filled(LARGEST_KUBECONFIG);
+    let access = json!({"kind": "kubeconfig", "kubeconfig": whole});
+    let body = json!({"name": "by-api", "access": access});
+    let made = ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await;
+    assert_eq!(made.status, 201, "{:.300}", made.text);
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs([("way", "kubeconfig"), ("kubeconfig", &whole), ("name", "by-form")]);
+    form.extend_pairs([("kinds", "all"), ("do", "save")]);
+    let page = house.http.post(format!("http://{}/settings/fabrics/new", house.address));
+    let page = page.header("content-type", "application/x-www-form-urlencoded");
+    let page = page.body(form.finish()).send().await.unwrap();
+    assert_eq!(page.url().path(), "/f/by-form", "{}", page.status());
+    for (bytes, status, code) in [
+        (LARGEST_KUBECONFIG + 1, 422, "invalid"),
+        (LARGEST_CONNECTION, 413, "too_large"),
+        (3 * 1024 * 1024, 413, "too_large"),
+    ] {
+        let access = json!({"kind": "kubeconfig", "kubeconfig": filled(bytes)});
+        let body = json!({"name": "larger", "access": access});
+        let answer = ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await;
+        let problem = answer.json();
+        assert_eq!((answer.status.as_u16(), problem["code"].as_str()), (status, Some(code)));
+        assert!(problem["detail"].as_str().unwrap().len() > 20, "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn a_test_reports_each_step_and_is_its_owners_job() {
     let house = house().await;
     let body = json!({"access": pasted(&house)});
@@ -255,6 +316,25 @@ async fn a_test_reports_each_step_and_is_its_owners_job() {
         .collect();
     assert_eq!(failed, ["connection"], "{job}");
     assert!(!answer.text.contains(PLANTED));
+}
+
+#[tokio::test]
+async fn a_test_names_the_rights_on_the_lease_only_where_delivery_lag_is_measured() {
+    for (canary, asked) in [(Canary::Off, false), (Canary::Lease, true)] {
+        let yard = Yard::empty().await;
+        let forbid =
+            json!({"fault": "forbid", "user": null, "resource": "leases.coordination.k8s.io"});
+        yard.fault(&serde_json::from_value(forbid).unwrap());
+        let house = TestHouse::without_fabric(yard, |config| config.canary = canary).await;
+        let body = json!({"access": pasted(&house)});
+        let answer =
+            ask(&house, Method::POST, "/api/v1/connections/test?wait=25", Some(body)).await;
+        let job = answer.json();
+        assert_eq!(job["state"], "done", "{job}");
+        for words in ["hnp-canary", "\\\"leases\\\"", "\\\"create\\\"", "\\\"patch\\\""] {
+            assert_eq!(answer.text.contains(words), asked, "{words}: {}", answer.text);
+        }
+    }
 }
 
 /// Makes a user with a token; gives the token.

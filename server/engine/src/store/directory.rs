@@ -223,6 +223,15 @@ pub enum Order {
         /// The revision that the change was made on; none: whatever it is.
         expected: Option<u64>,
     },
+    /// An order about a user, if they are as they were read.
+    OnRevision {
+        /// Who.
+        user: UserName,
+        /// The revision that was read.
+        revision: u64,
+        /// What is done then.
+        order: Box<Order>,
+    },
     /// Ends a session.
     EndSession(Digest),
     /// Ends all sessions of a user, but one.

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
-use super::form::{self, Given, Parameters};
+use super::form::{self, Given, LARGEST_CONNECTION, Parameters};
 use crate::{
     fabrics::{
         Fabrics, Origin, Sight,
@@ -109,7 +109,7 @@ pub async fn list(
 pub async fn create(
     State(fabrics): State<Fabrics>,
     Extension(caller): Extension<Caller>,
-    Given(asked): Given<NewFabric>,
+    Given(asked): Given<NewFabric, LARGEST_CONNECTION>,
 ) -> Answer {
     let NewFabric { name, access, watch, enabled } = asked;
     let mut complaints = Vec::new();
@@ -145,7 +145,7 @@ pub async fn change(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Given(asked): Given<FabricChange>,
+    Given(asked): Given<FabricChange, LARGEST_CONNECTION>,
 ) -> Answer {
     let id = known(&name)?;
     let expected = form::expected(&headers)?;
@@ -196,7 +196,7 @@ pub async fn test(
     let id = known(&name)?;
     // Without a body it is tested as it is.
     let body = if request.headers().contains_key(header::CONTENT_TYPE) {
-        Some(Given::<FabricChange>::from_request(request, &()).await?)
+        Some(Given::<FabricChange, LARGEST_CONNECTION>::from_request(request, &()).await?)
     } else {
         None
     };
@@ -216,7 +216,7 @@ pub async fn try_out(
     State(fabrics): State<Fabrics>,
     Extension(caller): Extension<Caller>,
     Query(asked): Query<Parameters>,
-    Given(new): Given<NewTest>,
+    Given(new): Given<NewTest, LARGEST_CONNECTION>,
 ) -> Answer {
     let (access, watch) = connection(&fabrics, Some(new.access), Some(new.watch)).await?;
     let Some(access) = access else { return Err(form::invalid("access", "nothing was given")) };

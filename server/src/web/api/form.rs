@@ -1,6 +1,6 @@
 //! The form of what is asked and answered under `/api/v1`: bodies, queries, versions, pages, refusals.
 //!
-//! Invariant: every refusal is a problem with a code; no body is read beyond [`LARGEST_BODY`]; what is not
+//! Invariant: every refusal is a problem with a code; no body is read beyond its bound; what is not
 //! understood in a body or a query is refused, never skipped.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 
 use crate::web::probes::{Refusal, problem};
 
-/// Largest body of a request, in bytes: a kubeconfig with its certificates is a tenth of it.
+/// Largest body of a request, in bytes, where nothing is pasted into it.
 pub const LARGEST_BODY: usize = 256 * 1024;
+/// Largest body with a connection in it, in bytes: the largest kubeconfig, written as a text in JSON.
+pub const LARGEST_CONNECTION: usize = 1_536 * 1024;
 /// Entries in an answer, unless `limit` says otherwise.
 const USUAL: usize = 100;
 /// Most entries in an answer.
@@ -28,11 +30,11 @@ const MOST: usize = 1_000;
 /// Parameters of a query.
 pub type Parameters = BTreeMap<String, String>;
 
-/// A body in JSON, as a handler takes it. Unknown fields are refused where the type says so.
+/// A body in JSON of at most so many bytes, as a handler takes it. Unknown fields are refused where the type says so.
 #[derive(Debug)]
-pub struct Given<T>(pub T);
+pub struct Given<T, const MOST: usize = LARGEST_BODY>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for Given<T, MOST> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
@@ -40,8 +42,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
             let detail = "send JSON, with the header `content-type: application/json`";
             return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail).into());
         }
-        let Ok(bytes) = to_bytes(request.into_body(), LARGEST_BODY).await else {
-            let detail = format!("the body did not arrive, or is larger than {LARGEST_BODY} bytes");
+        let Ok(bytes) = to_bytes(request.into_body(), MOST).await else {
+            let detail = format!("the body did not arrive, or is larger than {MOST} bytes");
             return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail).into());
         };
         let mut reader = serde_json::Deserializer::from_slice(&bytes);

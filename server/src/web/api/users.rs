@@ -16,7 +16,7 @@ use domain::{
     account::UserName,
     topic::FabricId,
 };
-use engine::store::directory::{OrderError, User};
+use engine::store::directory::User;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -137,17 +137,19 @@ pub async fn change(
     let people = People::new(&front.registrar, &caller);
     let expected = expected(&headers)?;
     let work = async {
-        on_revision(&people, &name, expected).await?;
+        // Each is made on what the one before left, so that nobody's change is lost between them.
+        let mut expected = expected;
         // The password first: it alone can be refused for what it is.
         if let Some(password) = &changes.password {
-            people.reset_password(&name, password).await?;
+            let revision = people.expecting(expected).reset_password(&name, password).await?;
+            expected = expected.map(|_| revision);
         }
         if let Some(rights) = changes.rights {
-            let expected = expected.filter(|_| changes.password.is_none());
-            people.set_rights(&name, rights.into(), expected).await?;
+            let revision = people.expecting(expected).set_rights(&name, rights.into()).await?;
+            expected = expected.map(|_| revision);
         }
         if let Some(enabled) = changes.enabled {
-            people.set_enabled(&name, enabled).await?;
+            people.expecting(expected).set_enabled(&name, enabled).await?;
         }
         people.user(&name).await
     };
@@ -167,11 +169,7 @@ pub async fn remove(
     let name = known(&name)?;
     let people = People::new(&front.registrar, &caller);
     let expected = expected(&headers)?;
-    let removed = async {
-        on_revision(&people, &name, expected).await?;
-        people.delete(&name).await
-    };
-    removed.await.map_err(|error| told(&error))?;
+    people.expecting(expected).delete(&name).await.map_err(|error| told(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -206,19 +204,6 @@ pub async fn end_session(
     let people = People::new(&front.registrar, &caller);
     people.end_session(&known(&name)?, &id).await.map_err(|error| told(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Refuses a change that was made on another revision. (Rights are also compared where they are written.)
-async fn on_revision(
-    people: &People,
-    name: &UserName,
-    expected: Option<u64>,
-) -> Result<(), PeopleError> {
-    let revision = people.user(name).await?.revision;
-    if expected.is_some_and(|expected| expected != revision) {
-        return Err(OrderError::Changed { what: format!("user/{name}"), revision }.into());
-    }
-    Ok(())
 }
 
 /// A name in an address; one that cannot be is one that is not there.

@@ -13,8 +13,8 @@ use axum::{
 
 use crate::web::probes::{Refusal, problem};
 
-/// Largest form, in bytes: a kubeconfig with what surrounds it.
-const LARGEST: usize = 1_200 * 1_024;
+/// Largest form, in bytes: the largest kubeconfig, as forms write it, with what surrounds it.
+const LARGEST: usize = 1_536 * 1_024;
 /// Most fields: every kind is one.
 const MOST: usize = 256;
 

@@ -224,8 +224,8 @@ pub async fn roles(
         Err(detail) => Err(PeopleError::Field { field: "rights", detail }.into()),
         Ok(rights) => {
             let expected = typed(&form, "revision").parse().ok();
-            let set = people.set_rights(&name, rights.clone(), expected).await;
-            set.map(|()| Done::Roles).map_err(|error| {
+            let set = people.expecting(expected).set_rights(&name, rights.clone()).await;
+            set.map(|_| Done::Roles).map_err(|error| {
                 // What somebody else did is shown, not what was chosen on the older state.
                 let stale = matches!(error, PeopleError::Order(OrderError::Changed { .. }));
                 Wrong { error, rights: Some(rights).filter(|_| !stale) }
@@ -245,7 +245,7 @@ pub async fn password(
     let name = known(&name)?;
     let people = People::new(&front.registrar, &caller);
     let set = people.reset_password(&name, typed_as_is(&form, "password")).await;
-    after(&front, &caller, &name, set.map(|()| Done::Password).map_err(Wrong::from)).await
+    after(&front, &caller, &name, set.map(|_| Done::Password).map_err(Wrong::from)).await
 }
 
 /// `POST /settings/users/{user}/enabled`.
@@ -259,7 +259,7 @@ pub async fn enable(
     let enabled = typed(&form, "enabled") == "yes";
     let word = if enabled { Done::Enabled } else { Done::Disabled };
     let set = People::new(&front.registrar, &caller).set_enabled(&name, enabled).await;
-    after(&front, &caller, &name, set.map(|()| word).map_err(Wrong::from)).await
+    after(&front, &caller, &name, set.map(|_| word).map_err(Wrong::from)).await
 }
 
 /// `POST /settings/users/{user}/sessions`: ends one, or all.

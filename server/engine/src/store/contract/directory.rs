@@ -40,7 +40,7 @@ macro_rules! clauses {
 
 clauses! {
     users: the_first_user_is_made_once_through_the_newest_link, a_user_is_made_read_and_removed,
-        rights_are_replaced_whole_and_only_as_they_were_read, somebody_who_can_manage_users_stays,
+        a_user_is_changed_in_any_way_only_as_they_were_read, rights_are_replaced_whole_and_only_as_they_were_read, somebody_who_can_manage_users_stays,
         a_name_and_an_identity_belong_to_one;
     sessions: a_session_lives_until_it_is_ended, an_ended_session_never_comes_back,
         a_new_password_ends_the_other_sessions, who_may_not_sign_in_has_no_session,

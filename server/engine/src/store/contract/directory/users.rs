@@ -89,6 +89,28 @@ pub(super) async fn rights_are_replaced_whole_and_only_as_they_were_read(both: A
     ordered(&*both, order(None)).await;
 }
 
+pub(super) async fn a_user_is_changed_in_any_way_only_as_they_were_read(both: Arc<dyn Both>) {
+    two_users(&*both, Rights::on(fabric("prod"), Role::Admin)).await;
+    let read = both.user(&name("ann")).await.unwrap().unwrap().revision;
+    let on =
+        |revision, order| Order::OnRevision { user: name("ann"), revision, order: Box::new(order) };
+    let password = "$argon2id$other".to_owned();
+    let set = Order::SetPassword { user: name("ann"), password, keep: None };
+    let off = Order::SetEnabled { user: name("ann"), enabled: false };
+    let now = ordered(&*both, on(read, set.clone())).await.revision;
+    for order in [set, off.clone(), Order::DeleteUser(name("ann"))] {
+        let late = order_at(&*both, on(read, order.clone()), BEGAN).await;
+        let changed = matches!(late, Err(OrderError::Changed { revision, .. }) if revision == now);
+        assert!(changed, "{order:?}: {late:?}");
+    }
+    let ann = both.user(&name("ann")).await.unwrap().unwrap();
+    assert!(ann.enabled && ann.revision == now, "{ann:?}");
+    let now = ordered(&*both, on(now, off)).await.revision;
+    ordered(&*both, on(now, Order::DeleteUser(name("ann")))).await;
+    let gone = order_at(&*both, on(now, Order::DeleteUser(name("ann"))), BEGAN).await;
+    assert!(missing(&gone, "user/ann"), "{gone:?}");
+}
+
 pub(super) async fn somebody_who_can_manage_users_stays(both: Arc<dyn Both>) {
     two_users(&*both, Rights::on(fabric("prod"), Role::Admin)).await;
     let less = |user: &str| Order::SetRights {

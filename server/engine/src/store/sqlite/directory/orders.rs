@@ -17,6 +17,7 @@ pub(super) fn name(order: &Order) -> &'static str {
         Order::SetEnabled { .. } => "disable or enable a user",
         Order::DeleteUser(_) => "remove a user",
         Order::SetRights { .. } => "change a user's rights",
+        Order::OnRevision { order, .. } => name(order),
         Order::EndSession(_) => "end a session",
         Order::EndSessions { .. } => "end sessions",
         Order::CreateToken(_) => "make a token",
@@ -38,8 +39,16 @@ pub(super) async fn carry_out(
         return Ok(0);
     }
     noticed(connection).await?;
+    let order = match order {
+        Order::OnRevision { user, revision, order } => {
+            users::present(connection, &user, Some(revision)).await?;
+            *order
+        }
+        order => order,
+    };
     users::keeping_a_manager(connection, async |connection: &mut SqliteConnection| match order {
-        Order::Tell => Ok(0),
+        // One revision is compared, and nothing is told twice.
+        Order::Tell | Order::OnRevision { .. } => Ok(0),
         Order::SetUp { token, user } => set_up(connection, &token, user, now_ms).await,
         Order::CreateUser(user) => users::create(connection, &user, now_ms).await,
         Order::SetPassword { user, password, keep } => {
