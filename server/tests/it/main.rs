@@ -34,6 +34,7 @@ mod records;
 mod refusals;
 mod resume;
 mod rights;
+mod scanner;
 mod secrets;
 mod secrets2;
 mod slow;
