@@ -45,10 +45,7 @@ impl Scanner {
 
     /// Adds a secret that is no text.
     pub(crate) fn plant_bytes(&mut self, what: &str, secret: &[u8]) {
-        let hex = secret.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hex = hex(secret);
         self.add(what, hex.to_uppercase().into_bytes());
         self.add(what, hex.into_bytes());
         for shift in 0..3 {
@@ -96,6 +93,13 @@ impl Scanner {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 fn shifted(secret: &[u8], shift: usize) -> Vec<u8> {
     let mut bytes = vec![0; shift];
     bytes.extend(secret);
@@ -137,7 +141,7 @@ mod tests {
             ),
             ("an address", utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string()),
             ("HTML", "p&amp;ss &quot;wörd&#x27;&lt;7&gt;\\".to_owned()),
-            ("hexadecimal", SECRET.bytes().map(|byte| format!("{byte:02X}")).collect()),
+            ("hexadecimal", hex(SECRET.as_bytes()).to_uppercase()),
             ("base64", STANDARD.encode(SECRET)),
             ("base64 of what surrounds it", STANDARD.encode(&wrapped)),
             ("base64, one further", STANDARD.encode(format!("x{wrapped}"))),
