@@ -23,7 +23,7 @@ mod read;
 use self::keys::Values;
 pub use self::{
     keys::{Sourced, Sources},
-    oidc::Oidc,
+    oidc::{Oidc, Rule},
 };
 
 /// How logs look.
@@ -302,6 +302,12 @@ impl Config {
         self.tls.is_some() || self.is_public_https()
     }
 
+    /// Where an identity provider sends people back to; none: it cannot be known.
+    pub fn oidc_redirect(&self) -> Option<String> {
+        let given = self.oidc.as_ref().and_then(|oidc| oidc.redirect_url.clone());
+        given.or_else(|| self.public_url.as_ref().map(|url| format!("{url}{}", oidc::CALLBACK)))
+    }
+
     fn is_public_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
@@ -312,6 +318,9 @@ impl Config {
         let sheltered = self.tls.is_some() || proxied || self.insecure_http;
         if !self.listen.ip().is_loopback() && !sheltered {
             return Err(ConfigError::InClear { listen: self.listen });
+        }
+        if self.oidc.is_some() && self.oidc_redirect().is_none() {
+            return Err(ConfigError::Incomplete { key: "oidc.issuer", needs: "public_url" });
         }
         Ok(())
     }

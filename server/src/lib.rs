@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod fabrics;
+pub mod oidc;
 pub mod people;
 pub mod records;
 pub mod registrar;

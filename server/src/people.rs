@@ -422,7 +422,7 @@ pub fn roles(rights: &Rights) -> Vec<String> {
 }
 
 /// Whether there is any place where somebody may do more than before.
-fn gains(before: &Rights, after: &Rights) -> bool {
+pub(crate) fn gains(before: &Rights, after: &Rights) -> bool {
     !before.cover(after)
 }
 

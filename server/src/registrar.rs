@@ -224,6 +224,27 @@ impl Registrar {
         }
     }
 
+    /// Whether an address has failed too often to be heard now: in seconds, how long it has to wait.
+    pub async fn is_slowed(&self, from: Option<IpAddr>) -> Result<Option<u64>, StoreError> {
+        let Some(key) = address_key(from) else { return Ok(None) };
+        let wait = wait_ms(self.directory.failures(&key).await?, OF_ADDRESS, now_ms());
+        Ok((wait > 0).then(|| wait.unsigned_abs().div_ceil(1_000)))
+    }
+
+    /// Counts a failure of an address, whoever it was.
+    pub async fn slow_down(&self, from: Option<IpAddr>) -> Result<(), StoreError> {
+        if let Some(key) = address_key(from) {
+            self.directory.fail(&key, now_ms(), FORGET_MS).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether something that counts once is used for the first time, by whichever process; it is remembered
+    /// for an hour.
+    pub async fn is_first_use(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.directory.fail(key, now_ms(), FORGET_MS).await?.count == 1)
+    }
+
     /// Who holds a session; the use is noted.
     pub async fn session(
         &self,
@@ -345,12 +366,15 @@ fn throttle_keys(user: Option<&UserName>, from: Option<IpAddr>) -> Vec<(String, 
     let mut keys = vec![(format!("user/{user}"), OF_USER)];
     if let Some(from) = from {
         keys.push((format!("user/{user} from/{from}"), OF_BOTH));
-        // Behind a proxy or a tunnel of this machine there may be many.
-        if !from.is_loopback() {
-            keys.push((format!("from/{from}"), OF_ADDRESS));
-        }
     }
+    keys.extend(address_key(from).map(|key| (key, OF_ADDRESS)));
     keys
+}
+
+/// Under which key failures of an address are counted, whoever they are of; none: they are not.
+fn address_key(from: Option<IpAddr>) -> Option<String> {
+    // Behind a proxy or a tunnel of this machine there may be many.
+    from.filter(|from| !from.is_loopback()).map(|from| format!("from/{from}"))
 }
 
 /// How long somebody has to wait, in milliseconds.

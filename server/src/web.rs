@@ -22,6 +22,7 @@ use crate::{
     backend::Desk,
     config::{Limits, Proxies},
     fabrics::Fabrics,
+    oidc::Provider,
     records::Archive,
     registrar::{Registrar, caller::Caller, sessions},
 };
@@ -70,6 +71,8 @@ pub struct Front {
     pub doorman: Arc<Doorman>,
     /// Who is who.
     pub registrar: Registrar,
+    /// Who vouches for people besides their passwords.
+    pub oidc: Option<Arc<Provider>>,
     /// Fabrics as people manage them.
     pub fabrics: Fabrics,
     /// What seals secrets, and the end of the audit log.
@@ -192,6 +195,8 @@ fn live_link() -> Router<Front> {
 fn doors() -> Router<Front> {
     Router::new()
         .route("/login", get(door::forms::login).post(door::forms::enter))
+        .route("/login/oidc", get(door::oidc::begin))
+        .route("/login/oidc/callback", get(door::oidc::finish))
         .route("/logout", post(door::forms::exit))
         .route("/setup/{token}", get(door::forms::setup).post(door::forms::found))
 }

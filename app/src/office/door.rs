@@ -17,14 +17,40 @@ pub struct Login {
     pub throttled: Option<u64>,
     /// Whether nobody can sign in because there is no user at all.
     pub set_up_first: bool,
-    /// Name of an identity provider that may be used instead.
+    /// Host of an identity provider that may be used instead.
     pub provider: Option<String>,
+    /// Where they just signed out here and are perhaps signed in still.
+    pub signed_out: Option<SignedOut>,
+}
+
+/// A provider at which somebody may be signed in still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedOut {
+    /// Its host.
+    pub host: String,
+    /// Where they sign out there, too; none: it offers that not.
+    pub href: Option<String>,
+}
+
+impl SignedOut {
+    fn view(self) -> impl IntoView {
+        let Self { host, href } = self;
+        let says = format!(
+            "You may still be signed in at {host}: whoever uses this browser next could come back in without a password."
+        );
+        let way = href.map(|href| {
+            view! { <p class="form-actions"><a class="button" href=href rel="external">{format!("Sign out at {host}, too")}</a></p> }
+        });
+        view! {
+            <div class="callout" data-tone="info" role="status"><h2>"You are signed out here"</h2><p>{says}</p>{way}</div>
+        }
+    }
 }
 
 impl Login {
     /// The page.
     pub fn view(self) -> impl IntoView {
-        let Self { next, user, error, throttled, set_up_first, provider } = self;
+        let Self { next, user, error, throttled, set_up_first, provider, signed_out } = self;
         let error = error.map(|error| {
             let more = throttled.map(|seconds| {
                 view! { <p>"Further tries before " {seconds} " s have passed are not looked at."</p> }
@@ -48,6 +74,7 @@ impl Login {
                 <img src="/favicon.svg" alt="" width="32" height="32"/>
                 <h1>"Sign in to HNP"</h1>
                 {first}
+                {signed_out.map(SignedOut::view)}
                 {error}
                 <form class="form" method="post" action="/login">
                     <input type="hidden" name="next" value=next/>

@@ -112,6 +112,7 @@ type Examinations = Vec<(String, Examination)>;
 async fn look(args: &Args, config: &Config) -> (Vec<Finding>, Examinations) {
     let mut findings = vec![configuration(config), folder(config), address(config)];
     findings.extend(certificate(config));
+    findings.extend(provider(config).await);
     let kept = database(config, &mut findings).await;
     let keys = match &kept {
         Some(kept) => key(config, kept, &mut findings).await,
@@ -206,6 +207,26 @@ fn certificate(config: &Config) -> Option<Finding> {
             error,
             "put a certificate and its key there that belong together and whose time is now",
         ),
+    })
+}
+
+async fn provider(config: &Config) -> Option<Finding> {
+    const AREA: &str = "identity provider";
+    let provider = match super::serve::provider(config) {
+        Ok(provider) => provider?,
+        Err(error) => return Some(Finding::failed(AREA, error, "mend what the error names")),
+    };
+    Some(match provider.look().await {
+        Ok(_) if !provider.gives_roles() => {
+            let says = format!("{}: answers; it gives nobody a role", provider.host());
+            let remedy = "give roles to each person here, or set `oidc.viewer_values` and its like";
+            Finding::warning(AREA, says, remedy)
+        }
+        Ok(keys) => Finding::well(AREA, format!("{}: answers, keys: {keys}", provider.host())),
+        Err(trouble) => {
+            let remedy = "see whether `oidc.issuer` is what the provider calls itself, and whether this machine reaches it; passwords work meanwhile";
+            Finding::failed(AREA, trouble, remedy)
+        }
     })
 }
 

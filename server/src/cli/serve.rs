@@ -23,6 +23,7 @@ use super::{Failure, Outcome, configure, runtime};
 use crate::{
     config::{Canary, Config, Flags, KubeconfigRules, Sessions, Sources},
     fabrics::{Fabrics, Given, input, register::Register, running},
+    oidc::{OpenError, Provider},
     records::{self, Kept},
     registrar::{Registrar, Terms, secret},
     run::{House, asked_to_stop},
@@ -70,11 +71,6 @@ pub(super) fn run(args: Args, file: Option<PathBuf>) -> Outcome {
             error,
             "choose another `--data-dir`; the demo's is made anew each time",
         ));
-    }
-    if config.oidc.is_some() {
-        let error = anyhow::anyhow!("`oidc.issuer` is set")
-            .context("this version cannot sign people in through an identity provider yet");
-        return Err(Failure::new(error, "remove `oidc.*`; people sign in with a password"));
     }
     runtime()?.block_on(async {
         let fabrics = match &args.kubeconfig {
@@ -286,6 +282,7 @@ pub fn open(
     }
     let hub = Arc::new(Hub::new());
     let tls = config.tls.as_ref().map(Certificate::open).transpose()?;
+    let oidc = provider(config).context("people cannot sign in through the identity provider")?;
     let Sessions { ttl_ms, idle_ms } = config.sessions;
     let terms = Terms { ttl_ms, idle_ms, shortest_password: config.password_min_length };
     let registrar = Registrar::new(kept.directory, Arc::clone(&hub), terms);
@@ -298,6 +295,7 @@ pub fn open(
     let fabrics = Fabrics::new(register, Arc::clone(&hub), house.tracker(), house.cancel());
     let front = Front {
         registrar,
+        oidc: oidc.map(Arc::new),
         fabrics,
         vault,
         hub,
@@ -325,6 +323,12 @@ pub fn open(
         press: web::pages::Press::new(),
     };
     Ok((address, front))
+}
+
+/// The identity provider of a configuration; it is not asked anything.
+pub(super) fn provider(config: &Config) -> Result<Option<Provider>, OpenError> {
+    let redirect = config.oidc_redirect().unwrap_or_default();
+    config.oidc.as_ref().map(|oidc| Provider::open(oidc, &redirect)).transpose()
 }
 
 /// Where the client's files lie: as configured, else beside the executable, else where the build puts them.

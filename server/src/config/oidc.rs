@@ -9,6 +9,9 @@ use domain::{access::Role, topic::FabricId};
 
 use super::{ConfigError, keys::Values, read};
 
+/// Path, on this server, that a provider sends people back to.
+pub const CALLBACK: &str = "/login/oidc/callback";
+
 /// Who carries this value in the role claim gets this role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -85,13 +88,24 @@ pub(super) fn parse(values: &Values) -> Result<Option<Oidc>, ConfigError> {
         issuer,
         client_id,
         client_secret_file: read::path(values, "oidc.client_secret_file"),
-        redirect_url: read::safe_url(values, "oidc.redirect_url")?,
+        redirect_url: redirect(values)?,
         scopes,
         name_claim: named("oidc.name_claim")?,
         role_claim: named("oidc.role_claim")?,
         rules: rules.concat(),
         ca_file: read::path(values, "oidc.ca_file"),
     }))
+}
+
+/// It must lead to where answers are taken, behind whatever proxy.
+fn redirect(values: &Values) -> Result<Option<String>, ConfigError> {
+    let url = read::safe_url(values, "oidc.redirect_url")?;
+    let wanted = "an address that ends with /login/oidc/callback right after host and port";
+    match url.as_deref().map(|url| url.strip_suffix(CALLBACK)) {
+        None => Ok(None),
+        Some(Some(home)) if read::origin(home).is_some() => Ok(url),
+        Some(_) => Err(values.wrong("oidc.redirect_url", wanted)),
+    }
 }
 
 /// `value` everywhere, `fabric:value` on one fabric. A value that has a colon itself is written after the

@@ -106,8 +106,10 @@ fn an_identity_provider_needs_what_it_needs_and_gives_the_roles_that_are_written
     assert_eq!(with(&[]).unwrap().0.oidc, None);
     let issuer = ("HNP_OIDC_ISSUER", "https://id.example/realms/net");
     let client = ("HNP_OIDC_CLIENT_ID", "hnp");
+    let public = ("HNP_PUBLIC_URL", "https://hnp.example");
     for (pairs, key, needs) in [
         (&[issuer][..], "oidc.issuer", "oidc.client_id"),
+        (&[issuer, client], "oidc.issuer", "public_url"),
         (&[client], "oidc.client_id", "oidc.issuer"),
         (&[("HNP_OIDC_ADMIN_VALUES", "x")], "oidc.admin_values", "oidc.issuer"),
     ] {
@@ -117,14 +119,23 @@ fn an_identity_provider_needs_what_it_needs_and_gives_the_roles_that_are_written
         let error = with(&[("HNP_OIDC_ISSUER", bad), client]).unwrap_err();
         assert!(matches!(error, ConfigError::Value { key: "oidc.issuer", .. }), "{bad}: {error}");
     }
-    assert!(with(&[("HNP_OIDC_ISSUER", "http://127.0.0.1:9/x"), client]).is_ok());
+    let near = ("HNP_OIDC_ISSUER", "http://127.0.0.1:9/x");
+    let redirect = |url| with(&[near, client, ("HNP_OIDC_REDIRECT_URL", url)]);
+    let config = redirect("http://localhost:3000/login/oidc/callback").unwrap().0;
+    assert_eq!(config.oidc_redirect().unwrap(), "http://localhost:3000/login/oidc/callback");
+    for bad in ["https://hnp.example/", "https://hnp.example/x/login/oidc/callback"] {
+        let error = redirect(bad).unwrap_err();
+        assert!(matches!(error, ConfigError::Value { key: "oidc.redirect_url", .. }), "{error}");
+    }
+    let config = with(&[near, client, public]).unwrap().0;
+    assert_eq!(config.oidc_redirect().unwrap(), "https://hnp.example/login/oidc/callback");
 
     let values = [
         ("HNP_OIDC_ADMIN_VALUES", "hnp-admins"),
         ("HNP_OIDC_OPERATOR_VALUES", "prod:netops, :urn:ops"),
         ("HNP_OIDC_SCOPES", "groups"),
     ];
-    let oidc = with(&[&[issuer, client], &values[..]].concat()).unwrap().0.oidc.unwrap();
+    let oidc = with(&[&[issuer, client, public], &values[..]].concat()).unwrap().0.oidc.unwrap();
     let rule = |value: &str, fabric: Option<&str>, role| oidc::Rule {
         value: value.to_owned(),
         fabric: fabric.map(|fabric| fabric.parse().unwrap()),
@@ -138,7 +149,7 @@ fn an_identity_provider_needs_what_it_needs_and_gives_the_roles_that_are_written
     assert_eq!(oidc.rules, expected);
     assert_eq!(oidc.scopes, ["openid", "groups"]);
     for bad in ["prod:", ":", "No Fabric:x"] {
-        assert!(with(&[issuer, client, ("HNP_OIDC_VIEWER_VALUES", bad)]).is_err(), "{bad}");
+        assert!(with(&[issuer, client, public, ("HNP_OIDC_VIEWER_VALUES", bad)]).is_err(), "{bad}");
     }
 }
 

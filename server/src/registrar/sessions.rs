@@ -29,6 +29,8 @@ pub const FROM: &str = "from";
 pub const AGENT: &str = "agent";
 /// Key in a session of the time at which it was opened, Unix milliseconds.
 pub const OPENED: &str = "opened";
+/// Key in a session that an identity provider vouched for, whose own session may go on.
+pub const PROVIDER: &str = "provider";
 /// Longest that is kept of what a browser says it is, in characters.
 const LONGEST_AGENT: usize = 200;
 

@@ -31,10 +31,20 @@ use crate::registrar::{
     SignInError,
     caller::{Caller, Credential},
     secret,
-    sessions::{AGENT, FROM, OPENED, USER},
+    sessions::{AGENT, FROM, OPENED, PROVIDER, USER},
 };
 
 pub mod forms;
+pub mod oidc;
+
+/// By what somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof<'a> {
+    /// A password, or the set-up link.
+    Ours,
+    /// A provider vouches for this identity.
+    Provider(&'a str),
+}
 
 /// What somebody signs in with.
 #[derive(Deserialize)]
@@ -111,7 +121,7 @@ async fn admit(
 ) -> Result<User, SignInError> {
     let Credentials { user, password } = credentials;
     let user = front.registrar.sign_in(user, password, caller.from).await?;
-    open(front, caller, session, headers, &user).await?;
+    open(front, caller, session, headers, (&user, Proof::Ours)).await?;
     Ok(user)
 }
 
@@ -121,7 +131,7 @@ pub async fn open(
     caller: &Caller,
     session: &Session,
     headers: &HeaderMap,
-    user: &User,
+    (user, proof): (&User, Proof<'_>),
 ) -> Result<(), SignInError> {
     let broken = |error: tower_sessions::session::Error| {
         SignInError::Order(OrderError::Store(engine::store::StoreError::Failed {
@@ -139,6 +149,9 @@ pub async fn open(
     session.insert(OPENED, now).await.map_err(broken)?;
     session.insert(FROM, from).await.map_err(broken)?;
     session.insert(AGENT, agent).await.map_err(broken)?;
+    if let Proof::Provider(_) = proof {
+        session.insert(PROVIDER, true).await.map_err(broken)?;
+    }
     let ends = (now + front.registrar.terms().ttl_ms) / 1_000;
     if let Ok(ends) = OffsetDateTime::from_unix_timestamp(ends) {
         session.set_expiry(Some(Expiry::AtDateTime(ends)));
@@ -151,7 +164,10 @@ pub async fn open(
         credential: credential.map(|digest| digest.id().to_owned()),
         from: caller.from.map(|from| from.to_string()),
     };
-    let deed = Deed::done(doer, Act::SignIn, format!("user/{}", user.name));
+    let mut deed = Deed::done(doer, Act::SignIn, format!("user/{}", user.name));
+    if let Proof::Provider(identity) = proof {
+        deed = deed.because(format!("by the identity provider: {identity}"));
+    }
     front.registrar.order(Order::Tell, &deed).await?;
     Ok(())
 }

@@ -73,6 +73,8 @@ pub const ROWS: &[Row] = &[
     row("DELETE", "/api/v1/session", Needs::Somebody),
     row("GET", "/login", Needs::Open),
     row("POST", "/login", Needs::Open),
+    row("GET", "/login/oidc", Needs::Open),
+    row("GET", "/login/oidc/callback", Needs::Open),
     row("POST", "/logout", Needs::Open),
     row("GET", "/setup/{token}", Needs::Open),
     row("POST", "/setup/{token}", Needs::Open),

@@ -1,6 +1,6 @@
 //! The door as pages: `/login`, `/logout` and `/setup/{token}`, which work without any script.
 
-use app::office::door::{Login, SetUp};
+use app::office::door::{Login, SetUp, SignedOut};
 use axum::{
     Extension, Form,
     extract::{Path, Query, State},
@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_sessions::Session;
 
-use super::{Credentials, admit, leave, open};
+use super::{Credentials, Proof, admit, leave, open};
 use crate::{
-    registrar::{SignInError, caller::Caller, secret},
+    registrar::{SignInError, caller::Caller, secret, sessions::PROVIDER},
     web::{Front, next, office},
 };
 
@@ -28,11 +28,14 @@ use crate::{
 pub struct Way {
     #[serde(default)]
     next: Option<String>,
+    /// `provider`: they just signed out of a session that a provider vouched for.
+    #[serde(default, rename = "signed-out")]
+    signed_out: Option<String>,
 }
 
 impl Way {
     /// The address on this server, if it is one.
-    fn safe(&self) -> String {
+    pub(super) fn safe(&self) -> String {
         self.next.as_deref().and_then(next::safe).unwrap_or("/").to_owned()
     }
 }
@@ -57,8 +60,10 @@ pub async fn login(
     if caller.is_somebody() {
         return Redirect::to(&way.safe()).into_response();
     }
-    let page =
-        Login { next: way.safe(), set_up_first: nobody_yet(&front).await, ..Login::default() };
+    let provider = front.oidc.as_ref().filter(|_| way.signed_out.as_deref() == Some("provider"));
+    let signed_out = provider
+        .map(|provider| SignedOut { host: provider.host().to_owned(), href: provider.farewell() });
+    let page = Login { signed_out, ..door(&front, way.safe()).await };
     office::bare(StatusCode::OK, "Sign in", page.view())
 }
 
@@ -70,7 +75,7 @@ pub async fn enter(
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Response {
-    let next = Way { next: form.next.clone() }.safe();
+    let next = Way { next: form.next.clone(), signed_out: None }.safe();
     let credentials = Credentials { user: form.user, password: form.password };
     let Err(error) = admit(&front, &caller, &session, &headers, &credentials).await else {
         return Redirect::to(&next).into_response();
@@ -80,14 +85,8 @@ pub async fn enter(
         SignInError::Throttled { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(*seconds)),
         SignInError::Order(_) | SignInError::Password(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
     };
-    let page = Login {
-        next,
-        user: credentials.user,
-        error: Some(error.to_string()),
-        throttled,
-        set_up_first: nobody_yet(&front).await,
-        provider: None,
-    };
+    let error = Some(error.to_string());
+    let page = Login { user: credentials.user, error, throttled, ..door(&front, next).await };
     office::bare(status, "Sign in", page.view())
 }
 
@@ -97,10 +96,20 @@ pub async fn exit(
     Extension(caller): Extension<Caller>,
     session: Session,
 ) -> Response {
+    // Read before it is gone; where it cannot be read, leaving says why.
+    let vouched = session.get::<bool>(PROVIDER).await.ok().flatten() == Some(true);
     if let Err(error) = leave(&front, &caller, &session).await {
         return super::refused(&error);
     }
-    Redirect::to("/login").into_response()
+    // A form leads to no other site (`form-action`): the page of the door offers the way to the provider.
+    let way = if vouched { "/login?signed-out=provider" } else { "/login" };
+    Redirect::to(way).into_response()
+}
+
+/// The page of the door as it is for everybody, with the way on.
+pub(super) async fn door(front: &Front, next: String) -> Login {
+    let provider = front.oidc.as_ref().map(|provider| provider.host().to_owned());
+    Login { next, set_up_first: nobody_yet(front).await, provider, ..Login::default() }
 }
 
 /// The form of `/setup/{token}`.
@@ -150,7 +159,7 @@ pub async fn found(
         Err(SetUpError::SignIn(SignInError::Order(OrderError::SetUpUsed))) => return used_up(),
         Err(SetUpError::SignIn(error)) => return super::refused(&error),
     };
-    match open(&front, &caller, &session, &headers, &user).await {
+    match open(&front, &caller, &session, &headers, (&user, Proof::Ours)).await {
         // Somebody who just arrived has nothing to see before there is a fabric.
         Ok(()) if front.hub.fabrics().is_empty() => {
             Redirect::to("/settings/fabrics/new").into_response()
