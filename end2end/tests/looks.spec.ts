@@ -105,7 +105,7 @@ test.describe('a server without a fabric', () => {
       await page.setViewportSize({ width, height: 900 });
       await page.goto('/');
       await live(page);
-      await expect(page.getByRole('main')).toContainText('No fabric is watched yet');
+      await expect(page.getByRole('main')).toContainText('No fabric to see');
       await expect(page.getByRole('main')).toContainText('hnp serve --kubeconfig');
       for (const chosen of THEMES) {
         await theme(page, chosen);

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::store::directory::User;
 use openidconnect::{
     ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, RedirectUrl, Scope,
     core::{CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm},
@@ -115,6 +116,12 @@ impl Provider {
     /// Whether the provider decides about roles: there is at least one rule.
     pub fn gives_roles(&self) -> bool {
         !self.settings.rules.is_empty()
+    }
+
+    /// Whether it decides about this user's roles: at their next sign-in, whatever they are until then.
+    pub fn decides_for(&self, user: &User) -> bool {
+        let subject = user.oidc.as_deref().and_then(|oidc| oidc.strip_prefix(self.issuer()));
+        self.gives_roles() && subject.is_some_and(|subject| subject.starts_with(' '))
     }
 
     /// The claim that roles follow from.

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::{
     people::{Done, SessionLine, moment, password_field, refused, sessions},
-    rights::in_words,
+    rights::{GivenBy, in_words},
     tokens::OwnTokens,
     users::signs_in_by,
 };
@@ -21,6 +21,8 @@ pub struct Account {
     pub rights: Rights,
     /// `password`, `oidc` or `none`.
     pub source: &'static str,
+    /// Who decides about their roles, if it is an identity provider.
+    pub given_by: Option<GivenBy>,
     /// When the session that looks ends, Unix milliseconds.
     pub expires_ms: Option<i64>,
     /// What was just done.
@@ -46,6 +48,7 @@ impl Account {
             name,
             rights,
             source,
+            given_by,
             expires_ms,
             done,
             error,
@@ -77,6 +80,7 @@ impl Account {
                         </dl>
                         <h3>"What I may do"</h3>
                         {in_words(&rights)}
+                        {given_by.map(GivenBy::explanation)}
                     </section>
                     <section class="office-section" aria-labelledby="password">
                         <h2 id="password">"Password"</h2>

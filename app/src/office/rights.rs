@@ -30,6 +30,35 @@ pub const fn on_fabric_says(role: Role) -> &'static str {
     }
 }
 
+/// An identity provider that decides about somebody's roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenBy {
+    /// Its host.
+    pub host: String,
+    /// The claim that roles follow from.
+    pub claim: String,
+}
+
+impl GivenBy {
+    /// For who changes the roles of somebody.
+    pub fn warning(self) -> impl IntoView {
+        let Self { host, claim } = self;
+        view! {
+            <div class="callout" data-tone="info" role="note">
+                <p>"Their roles follow from the claim "<code>{claim}</code>" of "{host}". What is saved here holds until they sign in the next time."</p>
+            </div>
+        }
+    }
+
+    /// For who has them.
+    pub fn explanation(self) -> impl IntoView {
+        let Self { host, claim } = self;
+        view! {
+            <p class="hint">"Your roles follow from the claim "<code>{claim}</code>" of "{host}", each time you sign in. If they are not what you need, ask who manages your groups there."</p>
+        }
+    }
+}
+
 /// Rights in words, one line per place; for one's own account and for a user's page.
 pub fn in_words(rights: &Rights) -> impl IntoView + use<> {
     let everywhere = rights.everywhere.map(|role| {

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::{
     people::{Done, SessionLine, TokenLine, moment, password_field, refused, sessions, tokens},
-    rights::RightsFields,
+    rights::{GivenBy, RightsFields},
     tabs,
 };
 use crate::ui::text::count;
@@ -167,6 +167,8 @@ impl NewUser {
 pub struct UserPage {
     /// The user.
     pub user: UserLine,
+    /// Who decides about their roles, if it is an identity provider.
+    pub given_by: Option<GivenBy>,
     /// Which state of them the page shows.
     pub revision: u64,
     /// Whether it is who looks.
@@ -190,6 +192,7 @@ impl UserPage {
     pub fn view(self) -> impl IntoView {
         let Self {
             user,
+            given_by,
             revision,
             own,
             done,
@@ -214,6 +217,7 @@ impl UserPage {
                 <div class="office-columns">
                     <section class="office-section" aria-labelledby="roles">
                         <h2 id="roles">"Roles"</h2>
+                        {given_by.map(GivenBy::warning)}
                         <form class="form" method="post" action=format!("{base}/roles")>
                             <input type="hidden" name="revision" value=revision.to_string()/>
                             {rights.view("What they may do", "The greater of the role everywhere and the one on a fabric counts. A change holds at once.")}

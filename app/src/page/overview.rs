@@ -64,7 +64,8 @@ fn Content(read_ms: i64) -> impl IntoView {
 #[component]
 fn NoFabric() -> impl IntoView {
     view! {
-        <Panel state=PanelState::Empty title="No fabric is watched yet">
+        <Panel state=PanelState::Empty title="No fabric to see">
+            <p>"Either none is watched yet, or you have no role on one: "<a href="/account" rel="external">"your account"</a>" says which roles you have."</p>
             <p>"Start the server with the kubeconfig of a fabric's API server:"</p>
             <pre tabindex="0"><code>"hnp serve --kubeconfig ~/.kube/config"</code></pre>
             <p>"Or look around in a fabric that is made up:"</p>

@@ -152,10 +152,7 @@ fn what_there_is_not_answers_404() {
 fn a_server_without_fabrics_says_what_to_do() {
     let rendered = page("/", World::default().backend());
     let said = text(&rendered.html);
-    assert!(
-        said.contains("No fabric is watched yet") && said.contains("hnp serve --kubeconfig"),
-        "{said}"
-    );
+    assert!(said.contains("No fabric to see") && said.contains("hnp serve --kubeconfig"), "{said}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod http;
 mod isolation;
 mod keeping;
 mod live;
+mod oidc;
 mod pages;
 mod people;
 mod poll;

@@ -86,7 +86,7 @@ pub async fn list(
         .into_iter()
         .filter(|user| wanted.as_ref().is_none_or(|text| user.name.as_str().contains(text)));
     let (users, next) = page(all, &asked, |user| user.name.to_string())?;
-    let users: Vec<Value> = users.iter().map(described).collect();
+    let users: Vec<Value> = users.iter().map(|user| shown(&front, user)).collect();
     Ok(answer(StatusCode::OK, &json!({"users": users, "next": next})))
 }
 
@@ -99,7 +99,7 @@ pub async fn create(
     let people = People::new(&front.registrar, &caller);
     let made = people.create(&new.name, &new.password, new.rights.into()).await;
     let user = made.map_err(|error| told(&error))?;
-    let mut response = answer(StatusCode::CREATED, &described(&user));
+    let mut response = answer(StatusCode::CREATED, &shown(&front, &user));
     tag(&mut response, &version(&user));
     if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/users/{}", user.name)) {
         response.headers_mut().insert(header::LOCATION, place);
@@ -119,7 +119,7 @@ pub async fn one(
     let mut response = if has_already(&headers, &version(&user)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        answer(StatusCode::OK, &described(&user))
+        answer(StatusCode::OK, &shown(&front, &user))
     };
     tag(&mut response, &version(&user));
     Ok(response)
@@ -154,7 +154,7 @@ pub async fn change(
         people.user(&name).await
     };
     let user = work.await.map_err(|error| told(&error))?;
-    let mut response = answer(StatusCode::OK, &described(&user));
+    let mut response = answer(StatusCode::OK, &shown(&front, &user));
     tag(&mut response, &version(&user));
     Ok(response)
 }
@@ -238,6 +238,15 @@ pub fn described(user: &User) -> Value {
         "name": user.name, "enabled": user.enabled, "rights": rights_as_json(&user.rights), "roles": roles(&user.rights),
         "source": source(user), "created": time(user.created_ms), "seen": user.seen_ms.and_then(time),
     })
+}
+
+/// The same with who decides about their roles: `provider` means that what is set here holds until they sign in
+/// the next time.
+fn shown(front: &Front, user: &User) -> Value {
+    let provided = front.oidc.as_ref().is_some_and(|provider| provider.decides_for(user));
+    let mut shown = described(user);
+    shown["roles_from"] = json!(if provided { "provider" } else { "here" });
+    shown
 }
 
 /// How somebody signs in.

@@ -103,6 +103,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("rights", refer("Rights")),
         ("roles", list(text())),
         ("source", one_of(&["password", "oidc", "none"])),
+        // `provider`: whatever is set here holds until they sign in the next time.
+        ("roles_from", one_of(&["here", "provider"])),
         ("created", or_null(time())),
         ("seen", or_null(time())),
     ]);

@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    persons::{Typed, done, session_lines, status, typed, typed_as_is, went},
+    persons::{Typed, done, given_by, session_lines, status, typed, typed_as_is, went},
     tokens::{is_wrong, made, own},
 };
 use crate::{
@@ -60,6 +60,7 @@ async fn show(
     let mut page = Account {
         name: user.name.to_string(),
         source: source(&user),
+        given_by: given_by(front, &user),
         rights: user.rights,
         expires_ms: caller.expires_ms,
         done,

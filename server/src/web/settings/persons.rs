@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::office::{
     people::{Done, SessionLine, TokenLine},
-    rights::RightsFields,
+    rights::{GivenBy, RightsFields},
     users::UserLine,
 };
 use axum::{
@@ -110,6 +110,13 @@ pub fn status(error: &PeopleError) -> StatusCode {
         }
         PeopleError::Order(_) => StatusCode::CONFLICT,
     }
+}
+
+/// The identity provider that decides about a user's roles, if one does.
+pub fn given_by(front: &Front, user: &User) -> Option<GivenBy> {
+    let provider = front.oidc.as_ref().filter(|provider| provider.decides_for(user))?;
+    let (host, claim) = (provider.host().to_owned(), provider.role_claim().to_owned());
+    Some(GivenBy { host, claim })
 }
 
 /// A user as a line of a table.

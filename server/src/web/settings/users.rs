@@ -22,8 +22,8 @@ use engine::store::directory::OrderError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::persons::{
-    Typed, choices, chosen, closed, done, session_lines, status, token_lines, typed, typed_as_is,
-    user_line, went,
+    Typed, choices, chosen, closed, done, given_by, session_lines, status, token_lines, typed,
+    typed_as_is, user_line, went,
 };
 use crate::{
     people::{People, PeopleError},
@@ -161,6 +161,7 @@ async fn shown(
     let rights = choices(front, caller, held.unwrap_or_else(|| user.rights.clone())).await;
     let mut page = UserPage {
         user: user_line(&user),
+        given_by: given_by(front, &user),
         revision: user.revision,
         own: caller.user.as_ref() == Some(name),
         done,
