@@ -79,8 +79,10 @@ impl Account {
                             <dt>"This session ends"</dt><dd>{moment(expires_ms, "not by itself")}</dd>
                         </dl>
                         <h3>"What I may do"</h3>
-                        {in_words(&rights)}
-                        {given_by.map(GivenBy::explanation)}
+                        {match given_by {
+                            Some(by) => by.explanation(&rights).into_any(),
+                            None => in_words(&rights).into_any(),
+                        }}
                     </section>
                     <section class="office-section" aria-labelledby="password">
                         <h2 id="password">"Password"</h2>

@@ -50,10 +50,16 @@ impl GivenBy {
         }
     }
 
-    /// For who has them.
-    pub fn explanation(self) -> impl IntoView {
+    /// For who has these: no admin here gives them for long.
+    pub fn explanation(self, rights: &Rights) -> impl IntoView + use<> {
         let Self { host, claim } = self;
+        let held = if rights.is_empty() {
+            view! { <p class="lead">"No role yet: no fabric can be seen."</p> }.into_any()
+        } else {
+            in_words(rights).into_any()
+        };
         view! {
+            {held}
             <p class="hint">"Your roles follow from the claim "<code>{claim}</code>" of "{host}", each time you sign in. If they are not what you need, ask who manages your groups there."</p>
         }
     }

@@ -245,7 +245,10 @@ pub fn described(user: &User) -> Value {
 fn shown(front: &Front, user: &User) -> Value {
     let provided = front.oidc.as_ref().is_some_and(|provider| provider.decides_for(user));
     let mut shown = described(user);
-    shown["roles_from"] = json!(if provided { "provider" } else { "here" });
+    if let Some(shown) = shown.as_object_mut() {
+        let whose = if provided { "provider" } else { "here" };
+        shown.insert("roles_from".to_owned(), json!(whose));
+    }
     shown
 }
 
