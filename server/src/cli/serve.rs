@@ -1,11 +1,6 @@
 //! `hnp serve`, and how any command serves the console.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -173,7 +168,6 @@ pub fn keep_registered(front: &Front, house: &mut House, holder: String, canary:
         hub: Arc::clone(&front.hub),
         holder,
         process: process_epoch(),
-        starts: AtomicU64::new(0),
         canary,
         tracker: house.tracker(),
     };

@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -45,10 +45,8 @@ pub struct Means {
     pub hub: Arc<Hub>,
     /// Names this process in leases.
     pub holder: String,
-    /// Epoch of what has no number of a cluster's, together with the number of the start.
+    /// Epoch of what has no number of a cluster's, together with something of each start's own.
     pub process: String,
-    /// Starts so far: what is counted by ourselves counts anew with each.
-    pub starts: AtomicU64,
     /// Whether delivery lag is measured.
     pub canary: bool,
     /// Parent of all tasks.
@@ -237,7 +235,7 @@ impl Office {
 
     /// Starts the fabric; none: its records could not be opened.
     async fn start(&self, basis: &Basis) -> Option<Running> {
-        let Means { register, hub, holder, process, starts, canary, tracker } = &*self.means;
+        let Means { register, hub, holder, process, canary, tracker } = &*self.means;
         let records = Arc::clone(register.records());
         let opened = recorder::open(records, &self.id, holder.clone(), Pace::default()).await;
         let records = match opened {
@@ -254,7 +252,9 @@ impl Office {
         let mut plan = Plan::of(self.id.clone(), reach, basis.watch.clone());
         plan.records = Some(records);
         plan.canary = *canary;
-        let process = format!("{process}.{}", starts.fetch_add(1, Ordering::Relaxed));
+        // What is counted by ourselves counts anew with each start. A number of the start would tell readers how
+        // many other fabrics there are.
+        let process = format!("{process}.{:08x}", rand::random::<u32>());
         Some(fabric::start(plan, hub, &process, tracker, &self.cancel))
     }
 

@@ -100,6 +100,16 @@ impl Crowd {
 
     /// Somebody more, with a token for all that they may do; the headers with which they come.
     pub(crate) async fn newcomer(&self, name: &str, rights: Rights) -> HeaderMap {
+        self.newcomer_within(name, rights, Rights::everywhere(Role::Admin)).await
+    }
+
+    /// The same with a token for a part of what they may do.
+    pub(crate) async fn newcomer_within(
+        &self,
+        name: &str,
+        rights: Rights,
+        scope: Rights,
+    ) -> HeaderMap {
         let user = NewUser {
             name: user_name(name).parse().unwrap(),
             password: None,
@@ -107,7 +117,7 @@ impl Crowd {
             rights,
         };
         self.order(Order::CreateUser(user), Act::UserCreate).await;
-        self.give_token(name, Rights::everywhere(Role::Admin), i64::MAX).await;
+        self.give_token(name, scope, i64::MAX).await;
         self.headers(name).await
     }
 
@@ -144,8 +154,10 @@ impl Crowd {
             headers.insert(AUTHORIZATION, text(&format!("Bearer {}", token(name))));
             return headers;
         }
-        let user =
-            if name.starts_with("session-") && name != "session-here" { "session" } else { name };
+        let user = match name {
+            "session-no-origin" | "session-foreign-origin" => "session",
+            name => name,
+        };
         let key = self.session(user).await;
         headers.insert(COOKIE, text(&format!("hnp_session={key}")));
         match name {

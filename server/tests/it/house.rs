@@ -10,6 +10,9 @@ use std::{
 };
 
 use domain::{
+    access::Means,
+    audit::Doer,
+    connection::{Access, Secret, WatchPlan},
     kind::Kind,
     state::{FabricState, KindWatch, WatchState},
     topic::{FabricId, Topic},
@@ -27,7 +30,7 @@ use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Config, Flags},
-    fabrics::Fabrics,
+    fabrics::{Fabrics, register::New},
     records::{self, Kept},
     registrar::Registrar,
     run::House,
@@ -254,6 +257,18 @@ impl TestHouse {
             recorder::open(records, &fabric, "test".into(), Pace::default()).await.unwrap();
         let plan = fabric::Plan { records: Some(opened), ..fabric::Plan::new(fabric, target) };
         fabric::start(plan, &self.hub, "process", &self.tracker, &self.cancel);
+    }
+
+    /// Registers a cluster, as people do, and waits until it runs.
+    pub(crate) async fn register(&self, fabric: &str, yard: &Yard) {
+        let text = std::fs::read_to_string(yard.kubeconfig()).unwrap();
+        let access = Access::Kubeconfig { text: Secret::new(text), context: None };
+        let id: FabricId = fabric.parse().unwrap();
+        let new = New { id: id.clone(), access, watch: WatchPlan::default(), enabled: true };
+        let doer = Doer { user: None, means: Means::Console, credential: None, from: None };
+        self.fabrics.register.create(new, doer).await.unwrap();
+        let topic = Topic::Objects(id, Kind::Switch);
+        until_true("the fabric to run", || self.hub.keyed(&topic).is_some()).await;
     }
 
     pub(crate) fn topic(&self, text: &str) -> Arc<KeyedTopic> {

@@ -49,6 +49,10 @@ struct Two {
     crowd: Crowd,
     /// Operator on the one fabric.
     ann: HeaderMap,
+    /// Admin on the one fabric.
+    eve: HeaderMap,
+    /// A token for the one fabric of somebody who is admin everywhere.
+    part: HeaderMap,
     /// Admin everywhere: what they see shows that there would be something to see.
     admin: HeaderMap,
 }
@@ -57,8 +61,8 @@ impl Two {
     async fn new() -> Self {
         let house = TestHouse::without_fabric(Yard::vlab().await, |_| ()).await;
         let foreign = marked_yard().await;
-        house.join(OWN).await;
-        house.join_yard(FOREIGN, &foreign).await;
+        house.register(OWN, &house.yard).await;
+        house.register(FOREIGN, &foreign).await;
         for fabric in [OWN, FOREIGN] {
             for kind in [Kind::Switch, Kind::Agent, Kind::Connection] {
                 let topic = format!("objects/{fabric}/{kind}");
@@ -68,8 +72,11 @@ impl Two {
         let origin = format!("http://{}", house.address);
         let crowd = Crowd::gather(house.directory.clone(), origin).await;
         let ann = crowd.newcomer("ann", Rights::on(fabric(OWN), Role::Operator)).await;
+        let eve = crowd.newcomer("eve", Rights::on(fabric(OWN), Role::Admin)).await;
+        let scope = Rights::on(fabric(OWN), Role::Operator);
+        let part = crowd.newcomer_within("part", Rights::everywhere(Role::Admin), scope).await;
         let admin = crowd.headers("admin").await;
-        Self { house, foreign, crowd, ann, admin }
+        Self { house, foreign, crowd, ann, eve, part, admin }
     }
 
     async fn get(&self, path: &str, who: &HeaderMap) -> Answer {
@@ -144,13 +151,10 @@ async fn alike(what: &str, ask: impl AsyncFn(&str) -> Answer) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_page_and_no_answer_tells_of_a_fabric_that_one_may_not_see() {
-    let two = Two::new().await;
-    let mut waiting: VecDeque<String> =
-        ["/", "/account", "/settings", "/f/alpha", "/readyz", "/metrics", "/healthz"]
-            .map(str::to_owned)
-            .into();
+/// All that can be reached from the house's doors by links, and every row that is read, as somebody.
+async fn crawl(two: &Two, who: &HeaderMap) -> BTreeSet<String> {
+    let doors = ["/", "/account", "/settings", "/f/alpha", "/readyz", "/metrics", "/healthz"];
+    let mut waiting: VecDeque<String> = doors.map(str::to_owned).into();
     for row in ROWS.iter().filter(|row| row.method == "GET" && row.path.starts_with("/api/v1/")) {
         let streams = matches!(row.path, "/api/v1/live" | "/api/v1/live/sse" | "/api/v1/live/poll");
         if !streams {
@@ -162,21 +166,45 @@ async fn no_page_and_no_answer_tells_of_a_fabric_that_one_may_not_see() {
         if seen.len() >= MOST_PAGES || !seen.insert(path.clone()) {
             continue;
         }
-        let answer = two.get(&path, &two.ann).await;
-        assert!(!tells(&answer), "{path} tells of it: {}", around(&answer));
+        let answer = two.get(&path, who).await;
+        assert!(!tells(&answer), "{path} tells {who:?} of it: {}", around(&answer));
         let links = answer.body.split("href=\"/").skip(1);
         let links = links.filter_map(|link| Some(format!("/{}", link.split('"').next()?)));
         waiting.extend(
             links.filter(|link| !link.starts_with("/pkg")).map(|link| link.replace("&amp;", "&")),
         );
     }
-    assert!(seen.len() > 20, "{seen:?}");
-    let counters = two.get("/metrics", &two.ann).await.body;
-    assert!(!counters.contains("_total"), "what the whole house did is counted: {counters}");
-    for (path, who) in
-        [("/", &two.admin), ("/metrics", &two.admin), ("/api/v1/session", &two.admin)]
-    {
-        let answer = two.get(path, who).await;
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_and_no_answer_tells_of_a_fabric_that_one_may_not_see() {
+    let two = Two::new().await;
+    // Somebody else does something with it, which is told to them and written into the log.
+    let path = format!("/api/v1/fabrics/{FOREIGN}/test?wait=25");
+    assert_eq!(two.post(&path, &json!({}), &two.admin).await.status, 200);
+    for who in [&two.ann, &two.eve, &two.part] {
+        let seen = crawl(&two, who).await;
+        assert!(seen.len() > 20, "{seen:?}");
+        let counters = two.get("/metrics", who).await.body;
+        assert!(!counters.contains("_total"), "what the whole house did is counted: {counters}");
+        for path in ["/api/page/overview", "/api/page/frame"] {
+            let answer = two.post(path, &json!({}), who).await;
+            assert!(answer.status == 200 && !tells(&answer), "{path}: {}", around(&answer));
+            assert_eq!(answer.json()["fabrics"].as_array().unwrap().len(), 1, "{path}");
+        }
+        let listed = two.get("/api/v1/fabrics", who).await.json();
+        assert_eq!(listed["fabrics"].as_array().unwrap().len(), 1, "{listed}");
+        assert!(listed["next"].is_null(), "{listed}");
+        let jobs = two.get("/api/v1/jobs", who).await.json();
+        assert_eq!(jobs, json!({"jobs": []}));
+        for path in ["/api/v1/audit", "/api/v1/audit/export", "/api/v1/audit/verify", "/audit"] {
+            let answer = two.get(path, who).await;
+            assert!(answer.status == 403 && !tells(&answer), "{path}: {}", answer.status);
+        }
+    }
+    for path in ["/", "/metrics", "/api/v1/session", "/api/v1/fabrics", "/api/v1/jobs", "/audit"] {
+        let answer = two.get(path, &two.admin).await;
         assert!(
             tells(&answer),
             "{path} would tell an admin: {} {:.3000}",
@@ -185,14 +213,141 @@ async fn no_page_and_no_answer_tells_of_a_fabric_that_one_may_not_see() {
         );
     }
     for path in ["/api/page/overview", "/api/page/frame"] {
-        let answer = two.post(path, &json!({}), &two.ann).await;
-        assert!(answer.status == 200 && !tells(&answer), "{path}: {}", around(&answer));
         assert!(tells(&two.post(path, &json!({}), &two.admin).await), "{path} would tell an admin");
     }
-    for path in ["/api/v1/audit", "/api/v1/audit/export", "/audit"] {
-        let answer = two.get(path, &two.ann).await;
-        assert!(answer.status == 403 && !tells(&answer), "{path}: {}", answer.status);
+    for path in ["/", "/login", "/healthz", "/readyz", "/metrics", "/api/v1/session", "/nowhere"] {
+        let answer = two.get(path, &HeaderMap::new()).await;
+        let text = whole(&answer);
+        assert!(!text.contains(FOREIGN) && !text.contains(OWN), "{path} tells anybody: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_to_one_person_is_told_to_nobody_else() {
+    let two = Two::new().await;
+    let path = format!("/api/v1/fabrics/{FOREIGN}/test?wait=25");
+    assert_eq!(two.post(&path, &json!({}), &two.admin).await.status, 200);
+    let told = async |who: &HeaderMap| {
+        two.get("/api/v1/live/snapshot?topic=me&topic=feed/*&view=full", who).await
+    };
+    assert!(tells(&told(&two.admin).await), "the one who asked for the test");
+    for who in [&two.ann, &two.eve, &two.part] {
+        let heard = told(who).await;
+        assert!(heard.status == 200 && !tells(&heard), "{}", around(&heard));
+    }
+    // Not even what its owner was told comes to a token that was made for another fabric.
+    let heard = told(&two.part).await.json();
+    let frames = heard["frames"].as_array().unwrap();
+    assert!(frames.iter().any(|frame| frame["t"] == "err" && frame["topic"] == "me"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_are_shown_count_nothing_of_another_fabric() {
+    let two = Two::new().await;
+    let seen = async || {
+        let path =
+            format!("/api/v1/live/snapshot?topic=state/{OWN},feed/{OWN},objects/{OWN}/Switch");
+        let frames = two.get(&path, &two.ann).await.json()["frames"].clone();
+        let places = frames.as_array().unwrap().iter().filter(|frame| frame["t"] == "synced");
+        places.map(|frame| (frame["topic"].to_string(), frame["at"].clone())).collect::<Vec<_>>()
+    };
+    let quiet = async || {
+        let mut last = seen().await;
+        until_quiet(&mut last, &seen).await;
+        last
+    };
+    // What happens in one's own fabric meanwhile moves them once or twice; what leaks moves them each time.
+    let mut still = false;
+    for round in 0..5 {
+        let before = quiet().await;
+        assert!(before.len() >= 3, "{before:?}");
+        let text = format!("zulu change of round {round}");
+        for n in 0..40 {
+            two.foreign.touch("zulu-leaf-01", &format!("zulu change {n}"));
+        }
+        two.foreign.touch("zulu-leaf-01", &text);
+        until_true("the other fabric to have it", || {
+            two.house.topic("objects/zulu/Switch").read(|log| {
+                log.get("default/zulu-leaf-01")
+                    .is_some_and(|entry| entry.value.full.contains(&text))
+            })
+        })
+        .await;
+        still |= quiet().await == before;
+        if still {
+            break;
+        }
+    }
+    assert!(still, "places move with what happens elsewhere");
+    // An epoch is no number of a start, from which the number of fabrics could be told.
+    for (topic, at) in seen().await {
+        let last = at[0].as_str().unwrap().rsplit('.').next().unwrap();
+        assert!(last.parse::<u64>().map_or(true, |n| n > 1_000), "{topic} {at}");
+    }
+}
+
+/// Asks until two answers are the same: what was under way at the start has come.
+async fn until_quiet<T: PartialEq>(last: &mut T, ask: &impl AsyncFn() -> T) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let next = ask().await;
+        let same = next == *last;
+        *last = next;
+        if same || tokio::time::Instant::now() > deadline {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn naming_a_foreign_fabric_in_a_wish_gets_the_answer_to_a_name_that_never_was() {
+    let two = Two::new().await;
+    let eve = Rights::on(fabric(OWN), Role::Admin);
+    let eve = two.crowd.newcomer("eve-in-session", eve).await;
+    for (method, path, body) in [
+        ("POST", "/api/v1/fabrics", json!({"name": "NAME", "access": {"kind": "in_cluster"}})),
+        ("POST", "/api/v1/connections/test", json!({"access": {"kind": "in_cluster"}})),
+        (
+            "POST",
+            "/api/v1/tokens",
+            json!({"label": "x", "rights": {"fabrics": {"NAME": "viewer"}}}),
+        ),
+        ("POST", "/api/v1/users", json!({"name": "x", "rights": {"fabrics": {"NAME": "viewer"}}})),
+        ("PATCH", "/api/v1/users/ann", json!({"rights": {"fabrics": {"NAME": "viewer"}}})),
+    ] {
+        for who in [&two.eve, &eve] {
+            alike(path, async |name| {
+                let body: Value =
+                    serde_json::from_str(&body.to_string().replace("NAME", name)).unwrap();
+                let request =
+                    reqwest::Client::new().request(method.parse().unwrap(), two.house.url(path));
+                let answer = Answer::of(request.json(&body).headers(who.clone())).await;
+                assert!(answer.status >= 400, "{path} {}", answer.body);
+                answer
+            })
+            .await;
+        }
+    }
+    for path in [
+        "/api/v1/fabrics?cursor=NAME",
+        "/settings/fabrics?done=NAME",
+        "/audit?fabric=NAME",
+        "/api/v1/audit?fabric=NAME",
+        "/f/alpha/switches?q=NAME",
+        "/login?next=%2Ff%2FNAME",
+    ] {
+        for who in [&two.ann, &two.part] {
+            alike(path, async |name| two.get(&path.replace("NAME", name), who).await).await;
+        }
+    }
+    let found = json!({
+        "fabric": OWN, "kind": "Switch",
+        "query": {"text": "zulu", "columns": {}, "labels": "", "sort": []},
+    });
+    let found = two.post("/api/page/list", &found, &two.ann).await;
+    assert_eq!(found.status, 200);
+    assert!(!found.body.contains("zulu-leaf"), "{}", found.body);
 }
 
 /// What stands around the word in an answer.

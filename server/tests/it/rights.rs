@@ -9,13 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use domain::{
-    access::Means,
-    audit::Doer,
-    connection::{Access, Secret, WatchPlan},
-    kind::Kind,
-    topic::Topic,
-};
+use domain::{kind::Kind, topic::Topic};
 use engine::{store::sqlite::SqliteStore, vault::KeySource};
 use leptos::server_fn::axum::server_fn_paths;
 use reqwest::{
@@ -27,7 +21,6 @@ use serde_json::{Value, json};
 use server::{
     cli::serve,
     config::{self, Flags},
-    fabrics::register::New,
     records::Kept,
     run::House,
     web::{
@@ -55,7 +48,7 @@ async fn crowded() -> (TestHouse, Crowd) {
     let house =
         TestHouse::without_fabric(yard, |config| config.database_url = Some(database)).await;
     for name in ["here", "there"] {
-        register(&house, name).await;
+        house.register(name, &house.yard).await;
     }
     for name in ["here", "there"] {
         let topic = Topic::Objects(fabric(name), Kind::Switch);
@@ -65,15 +58,6 @@ async fn crowded() -> (TestHouse, Crowd) {
     let origin = format!("http://{}", house.address);
     let crowd = Crowd::gather(Arc::clone(&house.directory), origin).await;
     (house, crowd)
-}
-
-/// Registers the yard's cluster as people do.
-async fn register(house: &TestHouse, name: &str) {
-    let text = std::fs::read_to_string(house.yard.kubeconfig()).unwrap();
-    let access = Access::Kubeconfig { text: Secret::new(text), context: None };
-    let new = New { id: fabric(name), access, watch: WatchPlan::default(), enabled: true };
-    let doer = Doer { user: None, means: Means::Console, credential: None, from: None };
-    house.fabrics.register.create(new, doer).await.unwrap();
 }
 
 /// The address of a row, on a fabric.
