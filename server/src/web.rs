@@ -205,7 +205,15 @@ fn doors() -> Router<Front> {
 fn recorded() -> Router<Front> {
     Router::new()
         .route("/api/v1/fabrics/{fabric}/events", get(records::events))
-        .route("/api/v1/fabrics/{fabric}/objects", get(records::objects))
+        .route("/api/v1/fabrics/{fabric}/objects", get(records::objects::list))
+        .route(
+            "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}",
+            get(records::objects::one),
+        )
+        .route(
+            "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/relations",
+            get(records::objects::relations),
+        )
         .route(
             "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
             get(records::history),

@@ -166,6 +166,11 @@ impl Query {
         self.problem.as_deref()
     }
 
+    /// Whether an order was asked for.
+    pub fn is_sorted(&self) -> bool {
+        !self.sort.is_empty()
+    }
+
     /// Whether every line matches.
     pub fn selects_all(&self) -> bool {
         self.problem.is_some()

@@ -64,7 +64,8 @@ pub fn from_search(search: &str) -> ListQuery {
     query
 }
 
-fn read_sort(text: &str) -> Vec<Sort> {
+/// Reads the value of `sort`.
+pub fn read_sort(text: &str) -> Vec<Sort> {
     let mut sort: Vec<Sort> = Vec::new();
     for part in text.split(',') {
         let (descending, column) = match part.strip_prefix('-') {

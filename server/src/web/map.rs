@@ -98,6 +98,16 @@ pub const ROWS: &[Row] = &[
     row("GET", "/api/v1/fabrics/{fabric}/objects", Needs::Fabric(Action::View)),
     row(
         "GET",
+        "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}",
+        Needs::Fabric(Action::View),
+    ),
+    row(
+        "GET",
+        "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/relations",
+        Needs::Fabric(Action::View),
+    ),
+    row(
+        "GET",
         "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
         Needs::Fabric(Action::View),
     ),

@@ -1,4 +1,4 @@
-//! What was recorded, over HTTP: events of a fabric, changes of an object, objects as of a moment.
+//! What is held and what was recorded, over HTTP: events of a fabric, changes of an object, and [`objects`].
 //!
 //! Invariant: what is not recorded is said to be so; nothing is guessed.
 
@@ -12,13 +12,13 @@ use axum::{
 };
 use domain::{
     feed::EventType,
-    history::{Content, Moment},
+    history::Content,
     kind::Kind,
     object::ObjectKey,
     time::Timestamp,
     topic::{FabricId, Topic},
 };
-use engine::store::{EventQuery, Known, Recorded, Store, StoreError};
+use engine::store::{EventQuery, Recorded, Store, StoreError};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{Front, probes::problem};
@@ -29,6 +29,8 @@ const USUAL: usize = 100;
 const MOST: usize = 1_000;
 /// An answer ends with the entry that brings it beyond so many bytes: an object may have 3 MiB.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+pub mod objects;
 
 type Parameters = BTreeMap<String, String>;
 
@@ -94,9 +96,7 @@ pub async fn history(
         let fabric = known_fabric(&front, &fabric)?;
         only(&asked, &["before", "limit"])?;
         let kind = known_kind(&kind)?;
-        let key: ObjectKey = format!("{namespace}/{name}").parse().map_err(|_| {
-            Refusal::bad("bad_key", format!("`{namespace}/{name}` is no namespace and name"))
-        })?;
+        let key = known_key(&namespace, &name)?;
         let (before, limit) = (number(&asked, "before")?, limit(&asked)?);
         let records = records(&front)?;
         let changes = records.history(&fabric, kind, &key, before, limit).await?;
@@ -112,89 +112,6 @@ pub async fn history(
         Ok::<_, Refusal>(Json(json!({"changes": changes, "next": next})).into_response())
     };
     found.await.unwrap_or_else(Refusal::into_response)
-}
-
-/// `GET /api/v1/fabrics/{f}/objects?kind=&at=&cursor=&limit=`: objects as of a moment, by key.
-pub async fn objects(
-    State(front): State<Front>,
-    Path(fabric): Path<String>,
-    Query(asked): Query<Parameters>,
-) -> Response {
-    let found = async {
-        let fabric = known_fabric(&front, &fabric)?;
-        only(&asked, &["kind", "at", "cursor", "limit"])?;
-        let kind = asked.get("kind").map(String::as_str).unwrap_or_default();
-        let kind = known_kind(kind)?;
-        let limit = limit(&asked)?;
-        let after = asked.get("cursor").map(|cursor| place(cursor)).transpose()?;
-        let Some(at) = asked.get("at") else {
-            return Ok(Json(held(&front, &fabric, kind, after.as_ref(), limit)).into_response());
-        };
-        let moment: Moment =
-            at.parse().map_err(|error| Refusal::bad("bad_moment", format!("{error}")))?;
-        let known = records(&front)?.at(&fabric, kind, moment).await?;
-        if known.forgotten {
-            return Err(Refusal {
-                status: StatusCode::GONE,
-                code: "not_kept",
-                detail: format!(
-                    "what {kind} was at that moment is no longer kept; see `history_max_age` and `history_max_bytes`"
-                ),
-            });
-        }
-        if known.origin.is_none() {
-            return Err(Refusal {
-                status: StatusCode::NOT_FOUND,
-                code: "not_recorded",
-                detail: format!(
-                    "nothing of {kind} is recorded of that moment; records begin later, or were let go"
-                ),
-            });
-        }
-        Ok::<_, Refusal>(Json(as_of(kind, at, &known, after.as_ref(), limit)).into_response())
-    };
-    found.await.unwrap_or_else(Refusal::into_response)
-}
-
-/// What is held now, where the kind was listed.
-fn held(
-    front: &Front,
-    fabric: &FabricId,
-    kind: Kind,
-    after: Option<&ObjectKey>,
-    limit: usize,
-) -> Value {
-    let topic = front.hub.keyed(&Topic::Objects(fabric.clone(), kind));
-    let Some(topic) = topic.filter(|topic| topic.is_listed()) else {
-        return json!({"kind": kind, "at": null, "observed": false, "items": null, "next": null});
-    };
-    let live = topic.watch() == domain::state::WatchState::Live;
-    let (page, next) = topic.read(|log| {
-        let entries = log.iter().filter_map(|entry| {
-            let key = &entry.value.meta.as_ref()?.key;
-            Some((key.clone(), entry.version, Arc::clone(&entry.value.full)))
-        });
-        let entries = entries.filter(|(key, ..)| after.is_none_or(|after| key > after));
-        page(entries, limit, |(.., full)| full.len(), |(key, ..)| cursor(key))
-    });
-    let item = |(key, version, full): &(ObjectKey, u64, Arc<str>)| json!({"key": key.to_string(), "version": version.to_string(), "object": serde_json::from_str::<Value>(full).ok()});
-    let items: Vec<Value> = page.iter().map(item).collect();
-    json!({"kind": kind, "at": null, "observed": live, "items": items, "next": next})
-}
-
-fn as_of(kind: Kind, at: &str, known: &Known, after: Option<&ObjectKey>, limit: usize) -> Value {
-    let entries = known.objects.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
-    let (page, next) = page(entries, limit, |(_, kept)| size(&kept.object), |(key, _)| cursor(key));
-    let items: Vec<Value> = page
-        .iter()
-        .map(|(key, kept)| {
-            json!({"key": key.to_string(), "uid": *kept.uid, "version": kept.version.to_string(), "object": kept.object})
-        })
-        .collect();
-    json!({
-        "kind": kind, "at": at, "observed": known.observed, "changed": known.changed_ms.and_then(time),
-        "total": known.objects.len(), "items": items, "next": next,
-    })
 }
 
 /// The entries of an answer, and where the next one goes on: at most `limit`, and not many more bytes than
@@ -220,26 +137,6 @@ fn page<T>(
 /// Bytes of a value as it is answered.
 fn size(value: &Value) -> usize {
     serde_json::to_string(value).map_or(0, |text| text.len())
-}
-
-/// The cursor after an object. What is in it is nobody's business.
-fn cursor(key: &ObjectKey) -> String {
-    format!("k{}", domain::hex::hex(key.to_string().as_bytes()))
-}
-
-/// The object that a cursor stands after.
-fn place(cursor: &str) -> Result<ObjectKey, Refusal> {
-    let read = || {
-        let digits = cursor.strip_prefix('k')?.as_bytes();
-        let (pairs, []) = digits.as_chunks::<2>() else { return None };
-        let bytes =
-            pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        let bytes: Option<Vec<u8>> = bytes.collect();
-        String::from_utf8(bytes?).ok()?.parse().ok()
-    };
-    read().ok_or_else(|| {
-        Refusal::bad("bad_cursor", "the cursor is the `next` of the answer before".to_owned())
-    })
 }
 
 fn change(recorded: &Recorded) -> Value {
@@ -318,6 +215,12 @@ fn known_kind(name: &str) -> Result<Kind, Refusal> {
     Kind::from_name(name).ok_or_else(|| {
         let known: Vec<_> = Kind::ALL.iter().map(ToString::to_string).collect();
         Refusal::bad("bad_kind", format!("`kind` is one of {}", known.join(", ")))
+    })
+}
+
+fn known_key(namespace: &str, name: &str) -> Result<ObjectKey, Refusal> {
+    format!("{namespace}/{name}").parse().map_err(|_| {
+        Refusal::bad("bad_key", format!("`{namespace}/{name}` is no namespace and name"))
     })
 }
 

@@ -25,6 +25,7 @@ mod http;
 mod isolation;
 mod keeping;
 mod live;
+mod objects;
 mod oidc;
 mod pages;
 mod people;

@@ -8,6 +8,10 @@ use super::about::{
 };
 
 pub(super) fn all() -> Vec<About> {
+    recorded().into_iter().chain(objects()).collect()
+}
+
+fn recorded() -> Vec<About> {
     let place = digits();
     let limit =
         serde_json::json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100});
@@ -18,7 +22,6 @@ pub(super) fn all() -> Vec<About> {
         ("events", list(refer("Event"))),
         ("next", or_null(text())),
     ]);
-    let not_kept = "What was at that moment is no longer kept";
     vec![
         get(
             "/api/v1/fabrics/{fabric}/events",
@@ -31,13 +34,6 @@ pub(super) fn all() -> Vec<About> {
         .query("limit", limit.clone(), "Most events in the answer")
         .answers(200, "CloudEvents 1.0, as they were told", events)
         .tagged(),
-        get("/api/v1/fabrics/{fabric}/objects", "Objects of a kind, by key, now or as of a moment")
-            .needs("kind", kind(), "The kind")
-            .query("at", text(), "A moment: `now`, a time, or `v` and a version")
-            .paged(1_000)
-            .answers(200, "A page of objects", refer("Objects"))
-            .problem(410, not_kept)
-            .tagged(),
         get(
             "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/history",
             "Every change of an object that was seen, the newest first",
@@ -49,6 +45,39 @@ pub(super) fn all() -> Vec<About> {
             "Changes",
             object(&[("changes", list(refer("Change"))), ("next", or_null(text()))]),
         )
+        .tagged(),
+    ]
+}
+
+fn objects() -> Vec<About> {
+    let not_known = "Whether there is such an object is not known";
+    vec![
+        get("/api/v1/fabrics/{fabric}/objects", "Objects of a kind, by key, now or as of a moment")
+            .needs("kind", kind(), "The kind")
+            .query("at", text(), "A moment: `now`, a time, or `v` and a version")
+            .query("q", text(), "Of those held now: what occurs in their name or a column")
+            .query("label", text(), "Of those held now: a label selector")
+            .query("sort", text(), "Columns with commas, `-` before one that is descending")
+            .paged(1_000)
+            .answers(200, "A page of objects", refer("Objects"))
+            .problem(
+                410,
+                "What was at that moment is no longer kept, or the list cannot be gone on with",
+            )
+            .tagged(),
+        get(
+            "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}",
+            "An object as it is held now",
+        )
+        .answers(200, "The object", refer("Object"))
+        .problem(503, not_known)
+        .tagged(),
+        get(
+            "/api/v1/fabrics/{fabric}/objects/{kind}/{namespace}/{name}/relations",
+            "What an object names, and what names it",
+        )
+        .answers(200, "Both ways", refer("Relations"))
+        .problem(503, not_known)
         .tagged(),
     ]
 }
@@ -65,6 +94,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             ("observed", flag()),
             ("changed", or_null(time())),
             ("total", whole()),
+            ("matched", whole()),
             ("items", or_null(list(item))),
             ("next", or_null(text())),
         ],
@@ -87,5 +117,32 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("op", one_of(&["put", "patch", "gone"])),
         ("value", anything()),
     ]);
-    vec![("Event", event), ("Objects", objects), ("Change", change)]
+    let known = [("Event", event), ("Objects", objects), ("Change", change)];
+    known.into_iter().chain(single()).collect()
+}
+
+/// Of one object.
+fn single() -> [(&'static str, Value); 2] {
+    let one = object(&[
+        ("kind", kind()),
+        ("key", text()),
+        ("uid", text()),
+        ("version", digits()),
+        ("observed", flag()),
+        ("object", anything()),
+    ]);
+    let edge = object(&[
+        ("field", text()),
+        ("kind", kind()),
+        ("key", text()),
+        ("part", or_null(text())),
+        ("presence", one_of(&["present", "absent", "unknown"])),
+    ]);
+    let relations = object(&[
+        ("needs", list(edge.clone())),
+        ("needed_by", list(edge)),
+        ("unknown", list(kind())),
+        ("unreadable", or_null(text())),
+    ]);
+    [("Object", one), ("Relations", relations)]
 }
