@@ -77,3 +77,27 @@ test('a word to a person is shown, leads to what it concerns and is kept in the 
   await page.getByRole('button', { name: /Notifications, 1 unread/ }).click();
   await expect(page.locator('#notifications')).toContainText(word.data.message);
 });
+
+test.describe('a viewer', () => {
+  test.use({ user: 'viewer', consoleAllow: /status of 40[35]/ });
+
+  test('who follows a link to a page for others reads what it takes', async ({ page }) => {
+    await page.goto('/audit');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Not for you');
+    await expect(page.getByRole('alert').filter({ hasText: 'needs the role admin everywhere' })).toBeVisible();
+    await expect(page.locator('#rail')).toContainText('Switches');
+    await page.getByRole('link', { name: 'What I may do' }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Account');
+  });
+
+  test('a form that is refused before any page sees it is answered by one', async ({ page }) => {
+    await page.goto('/account');
+    await page.evaluate(() => {
+      const form = Object.assign(document.createElement('form'), { method: 'post', action: '/f/demo' });
+      document.body.append(form);
+      form.submit();
+    });
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('This cannot be answered');
+    await expect(page.getByRole('link', { name: 'Overview' })).toBeVisible();
+  });
+});
