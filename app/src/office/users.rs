@@ -287,6 +287,9 @@ fn way_out(
     let says = format!(
         "{sessions} and {tokens} end with them, and what was addressed to them is gone. What they did stays in the audit log. To keep them out and keep the rest, disable them instead."
     );
+    let back = (user.source == "oidc").then_some(
+        "They come through an identity provider: once removed, they get a new account when they sign in the next time. Only disabling keeps them out.",
+    );
     view! {
         <div class="form-actions">
             <form method="post" action=format!("{base}/enabled")>
@@ -298,6 +301,7 @@ fn way_out(
         <div class="dialog" id="remove" popover="auto" role="dialog" aria-labelledby="remove-h">
             <h2 id="remove-h">{heading}</h2>
             <p>{says}</p>
+            {back.map(|back| view! { <p>{back}</p> })}
             <form method="post" action=format!("{base}/remove") class="form-actions">
                 <button data-look="danger">"Remove"</button>
                 <button type="button" popovertarget="remove" popovertargetaction="hide">"Cancel"</button>

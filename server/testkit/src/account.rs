@@ -67,7 +67,7 @@ pub async fn token(
     token_until(directory, secret, user, scope, i64::MAX).await
 }
 
-/// Makes a token of a user that ends at a time, Unix milliseconds.
+/// Makes a token of a user that ends at a time, Unix milliseconds; one that is there already stays as it is.
 pub async fn token_until(
     directory: &dyn Directory,
     secret: &str,
@@ -86,8 +86,10 @@ pub async fn token_until(
         revoked_ms: None,
     };
     let deed = deed(Act::TokenCreate, "token");
-    directory.order(Order::CreateToken(token), &deed, now_ms()).await.context("make a token")?;
-    Ok(())
+    match directory.order(Order::CreateToken(token), &deed, now_ms()).await {
+        Ok(_) | Err(OrderError::Exists { .. }) => Ok(()),
+        Err(error) => Err(error).context("make a token"),
+    }
 }
 
 /// Makes the admin with their token.

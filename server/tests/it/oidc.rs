@@ -2,7 +2,7 @@
 
 mod provider;
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use domain::{
     access::{Rights, Role},
@@ -11,13 +11,14 @@ use domain::{
 use engine::store::directory::{AuditQuery, Order};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
-use server::config::{Oidc, Rule};
+use server::config::{Config, Oidc, Rule};
 use testkit::account::{self, PASSWORD, deed};
 
 use self::provider::{CLIENT, Lie, Provider, SECRET};
 use crate::{
     house::{Answer, Folder, TestHouse, Yard, sign_in},
     process::Hnp,
+    tls::Authority,
 };
 
 /// Our address, as the provider knows it.
@@ -39,7 +40,16 @@ async fn house_before(provider: &Provider) -> TestHouse {
 }
 
 async fn house_with(provider: &Provider, rules: Vec<Rule>) -> TestHouse {
-    let yard = Yard::empty().await;
+    house_on(Yard::empty().await, provider, rules, |_| ()).await
+}
+
+async fn house_on(
+    yard: impl Into<Arc<Yard>>,
+    provider: &Provider,
+    rules: Vec<Rule>,
+    adjust: impl FnOnce(&mut Config),
+) -> TestHouse {
+    let yard = yard.into();
     yard.folder.write("oidc-secret", format!("{SECRET}\n").as_bytes());
     let secret = yard.folder.path().join("oidc-secret");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -58,6 +68,7 @@ async fn house_with(provider: &Provider, rules: Vec<Rule>) -> TestHouse {
         config.oidc = Some(oidc);
         // Tests say where somebody comes from: loopback is never slowed down.
         config.proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
+        adjust(config);
     })
     .await
 }
@@ -398,6 +409,7 @@ async fn a_provider_that_is_not_there_is_said_in_words_and_passwords_work() {
         (Lie::DiscoveryFails, "502"),
         (Lie::DiscoveryIssuer, "not the issuer"),
         (Lie::DiscoveryHuge, "more than 1048576 bytes"),
+        (Lie::DiscoveryElsewhere, "307"),
     ] {
         provider.lies(lie);
         let house = house_before(&provider).await;
@@ -427,6 +439,69 @@ async fn a_provider_that_is_not_there_is_said_in_words_and_passwords_work() {
         503,
         "did not answer within 10 s",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_believed_by_the_authority_that_is_named_and_by_no_other() {
+    let (named, other) = (Authority::new(), Authority::new());
+    let folder = Folder::new();
+    let provider = Provider::start_encrypted(&named.write(&folder)).await;
+    let house = async |authority: &Authority| {
+        let yard = Yard::empty().await;
+        yard.folder.write("ca.pem", authority.cert.as_bytes());
+        let file = yard.folder.path().join("ca.pem");
+        let adjust =
+            |config: &mut Config| config.oidc.as_mut().unwrap().ca_file = Some(file.clone());
+        house_on(yard, &provider, vec![rule("all", None, Role::Viewer)], adjust).await
+    };
+    let house_of_other = house(&other).await;
+    let answer = get(&house_of_other, "/login/oidc", HeaderMap::new()).await;
+    is_refused(&answer, 503, "its certificate is not trusted");
+    assert_eq!(provider.discoveries(), 0);
+    let house = house(&named).await;
+    let answer = come(&house, &provider, claims("7", "ann", &["all"])).await;
+    assert_eq!(who(&house, &answer).await["roles"], json!(["viewer"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_begins_another_on_the_same_database_ends() {
+    let provider = Provider::start().await;
+    let yard = Arc::new(Yard::empty().await);
+    let database = format!("sqlite://{}", yard.folder.path().join("two.db").display());
+    let start = async || {
+        let adjust = |config: &mut Config| config.database_url = Some(database.clone());
+        let rules = vec![rule("all", None, Role::Viewer)];
+        house_on(Arc::clone(&yard), &provider, rules, adjust).await
+    };
+    let (one, other) = (start().await, start().await);
+    let begun = begin(&one, "/").await;
+    let code = begun.grant(&provider, claims("7", "ann", &["all"]));
+    let query = format!("code={code}");
+    let answer = begun.back(&other, &query).await;
+    assert_eq!(who(&one, &answer).await["user"], json!("ann"), "and both know the session");
+    is_refused(&begun.back(&one, &query).await, 400, "used already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_a_session_ends_those_of_the_provider_too() {
+    let provider = Provider::start().await;
+    let house = house_before(&provider).await;
+    let come = async || come(&house, &provider, claims("7", "ann", &["all"])).await;
+    let holds = async |answer: &Answer| {
+        let session = set_by(answer, "hnp_session").unwrap();
+        get(&house, "/api/v1/session", with_cookie(&session)).await.status == 200
+    };
+    let (one, other) = (come().await, come().await);
+    assert!(holds(&one).await && holds(&other).await);
+    let user: domain::account::UserName = "ann".parse().unwrap();
+    let shown = Answer::of(house.http.get(house.url("/api/v1/users/ann"))).await.json();
+    assert_eq!((&shown["source"], &shown["roles_from"]), (&json!("oidc"), &json!("provider")));
+    let order = |order| async { house.registrar.order(order, &deed(Act::Request, "test")).await };
+    order(Order::EndSessions { user: user.clone(), keep: None }).await.unwrap();
+    assert!(!holds(&one).await && !holds(&other).await);
+    let again = come().await;
+    order(Order::SetEnabled { user, enabled: false }).await.unwrap();
+    assert!(!holds(&again).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

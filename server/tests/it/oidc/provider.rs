@@ -11,7 +11,7 @@ use axum::{
     Form, Json, Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
 use base64::{
@@ -25,8 +25,13 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use serde_json::{Value, json};
+use server::{
+    config::{self, Flags, TlsFiles},
+    web::{listen, tls::Certificate},
+};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::spawn;
 
@@ -60,6 +65,7 @@ pub(crate) enum Lie {
     DiscoveryIssuer,
     DiscoveryFails,
     DiscoveryHuge,
+    DiscoveryElsewhere,
     UserinfoOfAnother,
 }
 
@@ -116,7 +122,31 @@ pub(crate) struct Provider {
 impl Provider {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let (provider, router) = Self::at("http", &listener);
+        spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        provider
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn start_encrypted(files: &TlsFiles) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (provider, router) = Self::at("https", &listener);
+        let (config, _) = config::load(&Flags::default(), |_| None).unwrap();
+        let terms = listen::Terms {
+            tls: Some(Certificate::open(files).unwrap()),
+            limits: config.limits,
+            proxies: Arc::new(config.proxies),
+        };
+        spawn(async move {
+            let _ = listen::serve(listener, router, terms, CancellationToken::new()).await;
+        });
+        provider
+    }
+
+    fn at(scheme: &str, listener: &TcpListener) -> (Self, Router) {
+        let issuer = format!("{scheme}://{}", listener.local_addr().unwrap());
         let mind = Mind {
             lie: Lie::Nothing,
             key: Key::new("first"),
@@ -133,10 +163,7 @@ impl Provider {
             .route("/token", post(exchange))
             .route("/userinfo", get(userinfo))
             .with_state(provider.clone());
-        spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
-        provider
+        (provider, router)
     }
 
     fn mind(&self) -> MutexGuard<'_, Mind> {
@@ -189,6 +216,7 @@ async fn discovery(State(provider): State<Provider>) -> Response {
     let issuer = match lie {
         Lie::DiscoveryFails => return StatusCode::BAD_GATEWAY.into_response(),
         Lie::DiscoveryHuge => return huge(),
+        Lie::DiscoveryElsewhere => return Redirect::temporary("/jwks").into_response(),
         Lie::DiscoveryIssuer => "https://somebody.example",
         _ => own.as_str(),
     };
