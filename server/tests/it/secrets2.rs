@@ -432,6 +432,7 @@ async fn commands(home: &Path, scanner: &mut Scanner) {
             ("HNP_OIDC_ISSUER", "https://id.example"),
             ("HNP_OIDC_CLIENT_ID", "hnp"),
             ("HNP_OIDC_CLIENT_SECRET_FILE", "oidc-secret"),
+            ("HNP_PUBLIC_URL", "https://hnp.example"),
         ],
     ] {
         let printed = Hnp::start_with(home, &["serve", "--print-config"], env).end().await;
