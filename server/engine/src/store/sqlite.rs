@@ -31,6 +31,10 @@ use super::{
     StoredEvent, Upkeep, directory::Sealer,
 };
 
+/// How often it is looked whether all connections are closed, and how long between; after that a connection that
+/// is at work for longer is left to end by itself.
+const CLOSE_LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// Longest that one call takes: a disk that is slower than that is not one to wait for.
 pub const CALL: Duration = Duration::from_secs(5);
 /// How long a call waits for another process's lock; shorter than [`CALL`], so that the error says so.
@@ -248,10 +252,15 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         for pool in [&self.readers, &self.writer] {
-            // Twice: a connection that was on its way back when the pool was closed is put among the idle
-            // ones after the first call looked there, and stays open. The first call waits until it is there.
-            pool.close().await;
-            pool.close().await;
+            // Again until none is left: a connection that was on its way back when the pool was closed is put
+            // among the idle ones after the first call looked there, and would stay open.
+            for _ in 0..CLOSE_LOOKS {
+                pool.close().await;
+                if pool.size() == 0 {
+                    break;
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
         }
     }
 }
