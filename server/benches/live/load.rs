@@ -34,8 +34,8 @@ const AT_ONCE: usize = 16;
 enum Target {
     /// Merge patches of objects on a Kubernetes API server, and the field that carries the number.
     Objects { client: Client, paths: Vec<String>, field: Field },
-    /// The same on a cluster in this process.
-    Near { cluster: Cluster, kind: Kind, names: Vec<String> },
+    /// The same on clusters in this process, in turn.
+    Near { clusters: Vec<Cluster>, kind: Kind, names: Vec<String> },
     /// One POST of one text to the peer.
     Peer { http: reqwest::Client, url: String },
 }
@@ -49,10 +49,14 @@ impl Target {
                 let request = http.post(url).body(format!(r#"{{"t":"ch","o":"{mark}"}}"#));
                 request.send().await.is_ok_and(|answer| answer.status().is_success())
             }
-            Self::Near { cluster, kind, names } => {
-                let name = names.get(number % names.len()).map(String::as_str).unwrap_or_default();
+            Self::Near { clusters, kind, names } => {
+                let name = names.get(number / clusters.len() % names.len());
+                let cluster = clusters.get(number % clusters.len());
                 let patch = json!({"spec": {"description": mark}});
-                cluster.patch_merge(kind, "default", name, patch).is_ok()
+                let change = |(cluster, name): (&Cluster, &String)| {
+                    cluster.patch_merge(kind, "default", name, patch).is_ok()
+                };
+                cluster.zip(name).is_some_and(change)
             }
             Self::Objects { client, paths, field } => {
                 let body = match field {
@@ -128,10 +132,15 @@ impl Load {
 
     /// Changes of the descriptions of all objects of a kind on a cluster in this process.
     pub(crate) fn near(cluster: &Cluster, kind: Kind) -> Self {
-        let objects = cluster.list(kind);
+        Self::near_all(std::slice::from_ref(cluster), kind)
+    }
+
+    /// The same on several clusters that hold the same objects, in turn.
+    pub(crate) fn near_all(clusters: &[Cluster], kind: Kind) -> Self {
+        let objects = clusters.first().map(|cluster| cluster.list(kind)).unwrap_or_default();
         let names = objects.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
         let names = names.map(str::to_owned).collect();
-        let target = Target::Near { cluster: cluster.clone(), kind, names };
+        let target = Target::Near { clusters: clusters.to_vec(), kind, names };
         Self { target, padding: 0, next: 0, zero: Instant::now() }
     }
 

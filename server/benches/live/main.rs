@@ -14,6 +14,7 @@ mod clients;
 mod console;
 mod fan;
 mod growth;
+mod isolation;
 mod large;
 mod load;
 mod machine;
@@ -25,11 +26,12 @@ mod rest;
 mod restart;
 mod slow;
 mod stats;
+mod town;
 mod yard;
 
 use report::Report;
 
-const HELP: &str = "make bench ARGS=…: parts to measure (large, fan, slow, restart, growth, demo, real, sizes; none: all), --no-browser, --docs (write docs/benchmarks.md)";
+const HELP: &str = "make bench ARGS=…: parts to measure (large, fan, slow, restart, isolation, growth, demo, real, sizes; none: all), --no-browser, --docs (write docs/benchmarks.md)";
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -83,6 +85,10 @@ async fn measure(args: &[String]) -> anyhow::Result<Report> {
     if wanted("restart") {
         let done = restart::measure(&mut report).await;
         go_on(&mut report, "restart", done);
+    }
+    if wanted("isolation") {
+        let done = isolation::measure(&mut report).await;
+        go_on(&mut report, "isolation", done);
     }
     if wanted("growth") {
         let done = growth::measure(&mut report).await;

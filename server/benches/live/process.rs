@@ -134,6 +134,11 @@ impl Console {
         Self::start(&["serve", "--listen", address, "--name", "bench", "--kubeconfig", &path]).await
     }
 
+    /// Starts `hnp serve` on a data folder, with the fabrics that are registered there.
+    pub(crate) async fn on(data: &str) -> anyhow::Result<Self> {
+        Self::start(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data]).await
+    }
+
     /// Starts `hnp demo` with further arguments.
     pub(crate) async fn demo(args: &[&str]) -> anyhow::Result<Self> {
         let mut all = vec!["demo", "--listen", "127.0.0.1:0"];
