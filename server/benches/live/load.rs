@@ -50,8 +50,9 @@ impl Target {
                 request.send().await.is_ok_and(|answer| answer.status().is_success())
             }
             Self::Near { clusters, kind, names } => {
-                let name = names.get(number / clusters.len() % names.len());
-                let cluster = clusters.get(number % clusters.len());
+                let n = clusters.len().max(1);
+                let name = names.get(number / n % names.len().max(1));
+                let cluster = clusters.get(number % n);
                 let patch = json!({"spec": {"description": mark}});
                 let change = |(cluster, name): (&Cluster, &String)| {
                     cluster.patch_merge(kind, "default", name, patch).is_ok()
