@@ -1,6 +1,6 @@
 //! Probes, metrics, and the form of every error.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use axum::{
     Extension,
@@ -14,7 +14,7 @@ use domain::{
     state::{Connectivity, FabricState, KindWatch, SwitchReadiness, WatchState},
     topic::{FabricId, Topic},
 };
-use engine::hub::Hub;
+use engine::{hub::Hub, store::StoreError};
 use serde_json::json;
 
 use super::{Front, MetricsAt};
@@ -49,18 +49,27 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database works and every fabric has reached a known state. A cluster that is away is a known state.
+/// The database works and every fabric has reached a known state. A cluster that is away is a known state;
+/// a registered fabric that was not even begun is none.
 pub async fn readyz(
-    State(Front { hub, records, .. }): State<Front>,
+    State(Front { hub, records, registrar, .. }): State<Front>,
     Extension(caller): Extension<Caller>,
 ) -> Response {
+    let failing = |error: StoreError| {
+        problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error.to_string())
+    };
     if let Some(records) = records
         && let Err(error) = records.check().await
     {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error.to_string());
+        return failing(error);
     }
-    let waiting: Vec<String> = hub
-        .fabrics()
+    let registered = match registrar.directory().fabrics().await {
+        Ok(registered) => registered,
+        Err(error) => return failing(error),
+    };
+    let registered = registered.into_iter().filter(|fabric| fabric.enabled).map(|fabric| fabric.id);
+    let all: BTreeSet<FabricId> = hub.fabrics().into_iter().chain(registered).collect();
+    let waiting: Vec<String> = all
         .into_iter()
         .filter(|fabric| {
             let state =

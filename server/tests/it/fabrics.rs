@@ -469,6 +469,27 @@ async fn what_another_process_does_to_the_directory_is_noticed() {
 }
 
 #[tokio::test]
+async fn it_is_not_ready_before_a_registered_fabric_was_begun() {
+    let house = house().await;
+    assert_eq!(ask(&house, Method::GET, "/readyz", None).await.status, 200);
+    house.yard.fault(&sim::Fault::Hang { resource: None });
+    let body = json!({"name": "gone", "access": pasted(&house), "enabled": false});
+    assert_eq!(ask(&house, Method::POST, "/api/v1/fabrics", Some(body)).await.status, 201);
+    comes_to(&house, "gone", "disabled").await;
+    let directory = house.fabrics.register.registrar().directory();
+    let fabric = directory.fabrics().await.unwrap().pop().unwrap();
+    let late = Fabric { id: "late".parse().unwrap(), enabled: true, ..fabric };
+    // As another process registers it: nobody here has heard of it yet.
+    let deed = Deed::done(console(), Act::FabricCreate, "fabric/late");
+    directory.order(Order::CreateFabric(late), &deed, now_ms()).await.unwrap();
+    let answer = ask(&house, Method::GET, "/readyz", None).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (503, Some("starting")));
+    assert!(answer.text.contains("late") && !answer.text.contains("gone"), "{}", answer.text);
+    comes_to(&house, "late", "disconnected").await;
+    assert_eq!(ask(&house, Method::GET, "/readyz", None).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_form_keeps_what_was_pasted_without_writing_it_back() {
     let house = house().await;
     let text = std::fs::read_to_string(house.yard.kubeconfig()).unwrap();
