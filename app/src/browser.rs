@@ -125,6 +125,19 @@ pub(crate) fn heading() -> String {
     heading.and_then(|heading| heading.text_content()).unwrap_or_default()
 }
 
+/// Whether somebody points at something within an element, or has the focus there.
+#[cfg(not(feature = "ssr"))]
+pub(crate) fn is_at(selector: &str) -> bool {
+    let at = format!("{selector}:is(:hover, :focus-within)");
+    document().query_selector(&at).is_ok_and(|found| found.is_some())
+}
+
+/// On the server nobody does.
+#[cfg(feature = "ssr")]
+pub(crate) const fn is_at(_selector: &str) -> bool {
+    false
+}
+
 /// Lets the buttons of an office page that need script appear and work. They go with the page.
 pub(crate) fn wake_office() {
     if let Ok(Some(office)) = document().query_selector(".office") {

@@ -13,7 +13,7 @@ use domain::{
     kind::Kind,
     object::ObjectKey,
     report::{FabricSummary, Overview},
-    state::{FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
+    state::{Connectivity, FabricState, KindCount, KindWatch, RecordState, SwitchReadiness},
     topic::{FabricId, Topic as TopicName},
     wire::{
         Item, Want,
@@ -161,6 +161,15 @@ impl Fabrics {
         let topic = self.live.topic(&TopicName::State(fabric.clone()).to_string());
         topic.changed().get();
         topic.read(Known::of)
+    }
+
+    /// Connectivity of a fabric; unknown until the first word of it. Tracked, and cheap: no more is read.
+    pub fn connectivity(self, fabric: &FabricId) -> Connectivity {
+        let topic = self.live.topic(&TopicName::State(fabric.clone()).to_string());
+        topic.changed().get();
+        let state: Option<FabricState> =
+            topic.read(|held| held.get(CONNECTIVITY).and_then(read_as));
+        state.map_or(Connectivity::Unknown, |state| state.state)
     }
 
     /// What is known of a fabric, as a signal that changes only when something of it does.

@@ -28,6 +28,11 @@ pub fn sign_in(next: &str) -> String {
     format!("/login?next={}", encode(next))
 }
 
+/// The overview of the fabrics in a state, by its word.
+pub fn in_state(word: &str) -> String {
+    format!("/?state={word}")
+}
+
 /// The page of a fabric.
 pub fn fabric(fabric: &FabricId) -> String {
     format!("/f/{fabric}")

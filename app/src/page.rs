@@ -14,6 +14,7 @@ pub mod object;
 pub mod object_body;
 pub mod overview;
 pub mod relations;
+pub mod states;
 pub mod switches_table;
 
 use leptos::prelude::*;

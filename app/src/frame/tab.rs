@@ -5,7 +5,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::pill::tone;
 use crate::{browser, fabrics::Fabrics, live::Live, ui::status::Tone};
 
 /// The worst of some tones; unknown if there is none.
@@ -38,7 +37,8 @@ fn icon(tone: Tone, stale: bool) -> &'static str {
 #[component]
 pub fn Tab() -> impl IntoView {
     let (fabrics, live) = (Fabrics::expect(), Live::expect());
-    let worst = Memo::new(move |_| worst(fabrics.ids().iter().map(|id| tone(&fabrics.known(id)))));
+    let worst =
+        Memo::new(move |_| worst(fabrics.ids().iter().map(|id| fabrics.connectivity(id).into())));
     let stale = Memo::new(move |_| {
         live.status()
             .with(|status| status.as_ref().is_some_and(|status| status.stale_since.is_some()))

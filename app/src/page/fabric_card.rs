@@ -8,7 +8,9 @@ use domain::{
     kind::Kind,
     object::ObjectKey,
     readiness::Readiness,
-    state::{Connectivity, FabricState, KindWatch, RecordState, Recording, SwitchReadiness},
+    state::{
+        Connectivity, FabricState, KindWatch, RecordState, Recording, SwitchReadiness, WatchState,
+    },
     topic::FabricId,
 };
 use leptos::prelude::*;
@@ -37,6 +39,9 @@ pub fn FabricCard(
     /// Whether its name is the heading of the page already.
     #[prop(optional)]
     untitled: bool,
+    /// Whether it stands among many: it then says how it is and what is wrong, no more.
+    #[prop(optional)]
+    brief: bool,
 ) -> impl IntoView {
     let known = Fabrics::expect().watch(fabric.clone());
     let state = Memo::new(move |_| known.with(|known| known.state.clone()));
@@ -62,21 +67,27 @@ pub fn FabricCard(
         })
     };
     let readiness = Memo::new(move |_| known.with(|known| known.readiness.clone()));
-    let watches = view! { <Watches fabric=fabric.clone() known/> }.into_any();
     let name = fabric.to_string();
-    let activity = view! { <Activity fabric state now/> }.into_any();
+    let (watches, activity) = if brief {
+        (view! { <Tally known/> }.into_any(), None)
+    } else {
+        let watches = view! { <Watches fabric=fabric.clone() known/> }.into_any();
+        let activity = view! { <Activity fabric state now/> }.into_any();
+        (watches, Some(view! { <Part title="Events per minute">{activity}</Part> }))
+    };
+    let is_quiet = move |state: &FabricState| brief && state.state == Connectivity::Connected;
     view! {
         <article class="card" data-fabric=name data-tone=move || tone.get().name()
-            data-connectivity=move || word.get()>
+            data-connectivity=move || word.get() data-brief=brief.then_some("")>
             <div class="card-head">
                 {heading}
                 <span><Status tone word filled=true/>{since}</span>
             </div>
-            {move || state.get().map(|state| view! { <Reasons state now/> })}
+            {move || state.get().filter(|state| !is_quiet(state)).map(|state| view! { <Reasons state now/> })}
             {move || records.get().map(|records| view! { <Records records now/> })}
             <Part title="Switches"><SwitchBar readiness/></Part>
             <Part title="Kinds">{watches}</Part>
-            <Part title="Events per minute">{activity}</Part>
+            {activity}
         </article>
     }
 }
@@ -89,11 +100,14 @@ fn Reasons(state: FabricState, now: Signal<i64>) -> impl IntoView {
     let next_try = state.next_try;
     let next = move || next_try.map(|at| next_text(at, now.get()));
     let last = state.last_answer.filter(|_| state.state != Connectivity::Connected);
+    let next = next_try.map(|_| view! { <span>{next}</span> });
+    let last = last.map(
+        |at| view! { <span>"last answer "<Age at=Signal::stored(at) now sentence=true/></span> },
+    );
     view! {
         <p class="fabric-address">{address}</p>
         {reason.map(|reason| view! { <p class="reason">{reason}</p> })}
-        {next_try.map(|_| view! { <p class="muted">{next}</p> })}
-        {last.map(|at| view! { <p class="muted">"last answer "<Age at=Signal::stored(at) now sentence=true/></p> })}
+        <p class="muted fabric-next">{next}{last}</p>
     }
 }
 
@@ -226,6 +240,32 @@ fn Watches(fabric: FabricId, known: Memo<Known>) -> impl IntoView {
         </Show>
         <div class="watches"><For each=move || kinds.get() key=|kind| *kind children=badge/></div>
     }
+}
+
+/// States of watches in display order, the worst first.
+const WATCHES: [WatchState; 7] = [
+    WatchState::Forbidden,
+    WatchState::Retrying,
+    WatchState::Starting,
+    WatchState::Listing,
+    WatchState::Paused,
+    WatchState::Missing,
+    WatchState::Live,
+];
+
+/// How many watches are in which state.
+#[component]
+fn Tally(known: Memo<Known>) -> impl IntoView {
+    let words = move || {
+        let count = |state: WatchState| {
+            let count = known
+                .with(|known| known.watches.values().filter(|watch| watch.state == state).count());
+            let word = format!("{count} {}", state.word());
+            (count > 0).then(|| view! { <Status tone=Tone::from(state) word/> })
+        };
+        WATCHES.into_iter().filter_map(count).collect_view()
+    };
+    view! { <div class="bar-legend">{words}</div> }
 }
 
 /// Whether the absence of events means that nothing happened.

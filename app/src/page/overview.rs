@@ -2,9 +2,17 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
+use leptos_router::hooks::use_location;
 
-use super::{clock, fabric_card::FabricCard, failure::Failure, feed_list::FeedList};
+use super::{
+    clock,
+    fabric_card::FabricCard,
+    failure::Failure,
+    feed_list::FeedList,
+    states::{Slot, StateCounts, arrange, wanted},
+};
 use crate::{
+    browser,
     fabrics::{Fabrics, overview},
     feeds::Feeds,
     ui::{
@@ -15,6 +23,9 @@ use crate::{
 
 /// Lines of the feed beside the cards.
 const LINES: usize = 40;
+
+/// Most fabrics whose cards say everything; of more, each says what one looks for among many.
+const FEW: usize = 8;
 
 /// The page.
 #[component]
@@ -50,14 +61,46 @@ fn Content(read_ms: i64) -> impl IntoView {
         if is_empty.get() {
             return view! { <NoFabric/> }.into_any();
         }
-        let card = move |fabric| view! { <FabricCard fabric now/> };
         view! {
             <div class="overview">
-                <div class="cards"><For each=move || fabrics.ids() key=Clone::clone children=card/></div>
+                <Cards fabrics now/>
                 <Card title="Live feed"><FeedList most=LINES now fabric=None/></Card>
             </div>
         }
         .into_any()
+    }
+}
+
+/// The cards, the worst first, and above them how many fabrics are in which state.
+#[component]
+fn Cards(fabrics: Fabrics, now: Signal<i64>) -> impl IntoView {
+    let search = use_location().search;
+    let slots = Memo::new(move |before: Option<&Vec<Slot>>| {
+        let before = before.map(Vec::as_slice).unwrap_or_default();
+        let states = fabrics.ids().into_iter().map(|id| {
+            let state = fabrics.connectivity(&id);
+            (id, state)
+        });
+        arrange(before, states, now.get(), browser::is_at(".cards"))
+    });
+    let shown = move || {
+        let wanted = search.with(|search| wanted(search));
+        let fits = |slot: &&Slot| wanted.is_none_or(|wanted| slot.state == wanted);
+        slots.with(|slots| {
+            slots.iter().filter(fits).map(|slot| slot.fabric.clone()).collect::<Vec<_>>()
+        })
+    };
+    let card = move |fabric| {
+        let brief = slots.with_untracked(Vec::len) > FEW;
+        view! { <FabricCard fabric now brief/> }
+    };
+    let is_full = move || !shown().is_empty();
+    view! {
+        <div class="stack">
+            <StateCounts slots search/>
+            <div class="cards"><For each=shown key=Clone::clone children=card/></div>
+            <p class="muted" hidden=is_full>"No fabric is in this state now."</p>
+        </div>
     }
 }
 
