@@ -168,10 +168,11 @@ pub(super) fn shares(readiness: &BTreeMap<ObjectKey, SwitchReadiness>) -> Vec<Sh
         .collect()
 }
 
-/// `5 of 7 ready`; absent where no switch was ever listed.
+/// `5 of 7 ready`; absent where nothing is known of any switch.
 fn ready_text(readiness: &BTreeMap<ObjectKey, SwitchReadiness>) -> Option<String> {
-    let ready = readiness.values().filter(|ready| ready.state == Readiness::Ready).count();
-    (!readiness.is_empty()).then(|| format!("{ready} of {} ready", readiness.len()))
+    let count = |is: Readiness| readiness.values().filter(|ready| ready.state == is).count();
+    let (ready, unknown) = (count(Readiness::Ready), count(Readiness::Unknown));
+    (unknown < readiness.len()).then(|| format!("{ready} of {} ready", readiness.len()))
 }
 
 /// How many switches are ready, drawn.

@@ -57,7 +57,13 @@ fn failing(watched: &[(Kind, &KindWatch)]) -> Option<(Option<Cause>, String)> {
     };
     let why = first.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
     let (count, of) = (failing.len(), watched.len());
-    Some((cause, format!("{count} of {of} kinds fail: {}{why}", named.join(", "))))
+    // What is true of all needs no list.
+    let reason = if count == of && all(first.state) {
+        format!("all {of} kinds are {}{why}", first.state.word())
+    } else {
+        format!("{count} of {of} kinds fail: {}{why}", named.join(", "))
+    };
+    Some((cause, reason))
 }
 
 /// Words for clocks that differ too much.
@@ -98,6 +104,11 @@ mod tests {
         let (cause, _) = failing(&[(Kind::Vpc, &no), (Kind::Switch, &missing)]).unwrap();
         assert_eq!(cause, None);
         assert_eq!(failing(&[(Kind::Vpc, &live)]), None);
+        let (cause, reason) = failing(&[(Kind::Vpc, &no), (Kind::Switch, &no)]).unwrap();
+        assert_eq!(
+            (cause, reason.as_str()),
+            (Some(Cause::Forbidden), "all 2 kinds are forbidden (why)")
+        );
     }
 
     #[test]
