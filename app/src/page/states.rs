@@ -92,7 +92,7 @@ pub fn wanted(search: &str) -> Option<Connectivity> {
     ORDER.into_iter().find(|state| state.word() == word)
 }
 
-/// Each state with the number of its fabrics; leads to these alone. Hidden where there are no two fabrics.
+/// Each state with the number of its fabrics; leads to these alone. Nothing where there are no two fabrics.
 #[component]
 pub fn StateCounts(
     /// The fabrics.
@@ -102,23 +102,31 @@ pub fn StateCounts(
 ) -> impl IntoView {
     let all = move || slots.with(Vec::len);
     let here = move |state| (search.with(|search| wanted(search)) == state).then_some("page");
-    let entry = |state: Connectivity| {
+    let entry = move |state: Connectivity| {
         let word = state.word();
         let count =
             move || slots.with(|slots| slots.iter().filter(|slot| slot.state == state).count());
         let text = Signal::derive(move || format!("{} {word}", count()));
+        let some = Memo::new(move |_| count() > 0);
+        let link = move || {
+            view! {
+                <a class="button" href=links::in_state(word) aria-current=move || here(Some(state))>
+                    <Status tone=Tone::from(state) word=text filled=true/>
+                </a>
+            }
+        };
+        move || some.get().then(link)
+    };
+    let several = Memo::new(move |_| all() > 1);
+    let counts = move || {
         view! {
-            <a class="button" href=links::in_state(word) hidden=move || count() == 0 aria-current=move || here(Some(state))>
-                <Status tone=Tone::from(state) word=text filled=true/>
-            </a>
+            <nav class="states" aria-label="Fabrics by state">
+                <a class="button" href="/" aria-current=move || here(None)>{move || format!("{} fabrics", all())}</a>
+                {ORDER.into_iter().map(entry).collect_view()}
+            </nav>
         }
     };
-    view! {
-        <nav class="states" aria-label="Fabrics by state" hidden=move || all() < 2>
-            <a class="button" href="/" aria-current=move || here(None)>{move || format!("{} fabrics", all())}</a>
-            {ORDER.into_iter().map(entry).collect_view()}
-        </nav>
-    }
+    move || several.get().then(counts)
 }
 
 #[cfg(test)]
