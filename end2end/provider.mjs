@@ -2,7 +2,7 @@
 //   node provider.mjs ISSUER CLIENT_SECRET HOME      (HOME: address of the server that people come from)
 // Prints one line when it listens. Whoever knows an account's name signs in: it is for tests on this machine.
 // Absent: nothing is kept, and no page of it loads anything from elsewhere.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import http from 'node:http';
 import process from 'node:process';
 import { Provider } from 'oidc-provider';
@@ -20,7 +20,14 @@ const ACCOUNTS = {
   mallory: { preferred_username: 'Operator', groups: ['netops'] },
 };
 
-const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+// As text and read again: a key object that was just generated shares a lock with the job that made it, and where
+// that is collected while the key is exported, Node.js 20 waits for itself for ever (3 of 100 starts).
+const text = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+});
+const key = createPrivateKey(text.privateKey).export({ format: 'jwk' });
 const provider = new Provider(issuer, {
   clients: [{
     client_id: 'hnp',
